@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+"""The front door: parses the command line, calls benchmarks/commands.py, turns errors into sentences.
+
+Nothing slow is imported before the command line is understood, so that help is instant.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+OK, USAGE, MISSING, FAILED, STOPPED = 0, 2, 3, 4, 130
+TABLES = ("1", "7", "8", "9", "10", "11", "12", "15", "16", "17", "irds")
+FIGURES = ("skeletons",)
+HERE = Path(__file__).resolve().parent
+
+EXAMPLES = """examples:
+  python bench.py --table 1                         fill Table 1 and print it
+  python bench.py run --table 7 15 --scale smoke    two tables in seconds, to see that all works
+  python bench.py data prepare irds --raw DIR       prepare a real data set
+  python bench.py plan --table all                  what would run, and what tables share
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with the nearest valid word in its errors."""
+
+    def error(self, message: str) -> NoReturn:
+        """Prints what was wrong, what is close, and where to look; exits with 2."""
+        self.exit(USAGE, f"{self.prog}: {message}{_nearest(message)}\nSee: {self.prog} --help\n")
+
+
+def _nearest(message: str) -> str:
+    """For "invalid choice: 'x' (choose from a, b)": a did-you-mean, when something is near."""
+    if "invalid choice: '" not in message:
+        return ""
+    got, _, rest = message.partition("invalid choice: '")[2].partition("'")
+    choices = rest.partition("choose from ")[2].rstrip(")").replace("'", "").split(", ")
+    near = difflib.get_close_matches(got, choices, n=1)
+    return f"\nDid you mean {near[0]}?" if near else ""
+
+
+def parser() -> Parser:
+    """The whole command line."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--scale", choices=("auto", "smoke", "demo", "full"), default="auto",
+                        help="full: the paper's sizes on real data; demo: minutes on synthetic stand-ins; smoke: "
+                        "seconds; auto (default): full if a data set of the table is prepared, else demo")  # fmt: skip
+    common.add_argument("--recipe", choices=("paper", "official"), default="paper",
+                        help="the paper's settings for every method (default), or each release's own")  # fmt: skip
+    common.add_argument("--seeds", type=_positive, default=1, metavar="N", help="seeds 0..N-1 (default 1)")
+    common.add_argument("--data", type=Path, default=HERE / "data", metavar="DIR", help="prepared data sets")
+    common.add_argument("--out", type=Path, default=HERE / "results", metavar="DIR", help="results")
+
+    tables = argparse.ArgumentParser(add_help=False)
+    tables.add_argument("--table", nargs="+", choices=(*TABLES, "all"), metavar="T",
+                        help=f"{', '.join(TABLES)} or all")  # fmt: skip
+
+    machine = argparse.ArgumentParser(add_help=False)
+    machine.add_argument(
+        "--jobs", type=_positive, metavar="N", help="worker processes (default: one per core)"
+    )
+    machine.add_argument("--device", default="auto", metavar="auto|cpu|cuda", help="where to compute")
+
+    top = Parser("bench.py", description="A benchmark of contrastive self-supervised skeleton action recognition.",
+                 epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    commands = top.add_subparsers(dest="command", required=True, parser_class=Parser, metavar="COMMAND")
+
+    def command(name: str, about: str, *parents: argparse.ArgumentParser) -> Parser:
+        return commands.add_parser(name, help=about, description=about, parents=list(parents))
+
+    run = command("run", "do what a table, or one run, still needs, and print it", tables, common, machine)
+    run.add_argument("--dry-run", action="store_true", help="say what would run, and stop")
+    run.add_argument("--retry-failed", action="store_true", help="try failed runs again")
+    for name, about in (("method", "for one run instead of a table"), ("backbone", "default stgcn"),
+                        ("dataset", "ntu60, ntu120, pku1, pku2, irds"), ("split", "default xsub"),
+                        ("stream", "joint (default), bone, motion"), ("protocol", "linear (default), knn")):  # fmt: skip
+        run.add_argument(f"--{name}", metavar=name[0].upper(), help=about)
+    run.add_argument(
+        "--set", nargs="+", default=[], metavar="KEY=VALUE", help="settings of the method, e.g. lam=4"
+    )
+    command("plan", "what a table would run, and what tables share", tables, common)
+    command("status", "done, running, failed and missing runs of a table", tables, common)
+    show = command("show", "everything about one run", common)
+    show.add_argument("run_id", metavar="RUN", help="a run id, or its beginning")
+    render = command("render", "write tables from the records", tables, common)
+    render.add_argument(
+        "--check", action="store_true", help="write nothing; exit with 3 if a file would change"
+    )
+    figure = command("figure", "draw a picture", common)
+    figure.add_argument("figure", choices=FIGURES, metavar="NAME", help=", ".join(FIGURES))
+    data = command("data", "list, prepare or check data sets", common)
+    data.add_argument("action", choices=("list", "prepare", "check"))
+    data.add_argument("name", nargs="?", metavar="NAME", help="ntu60, ntu120, pku1, pku2, irds")
+    data.add_argument(
+        "--raw", nargs="+", type=Path, default=[], metavar="DIR", help="downloaded files or archives"
+    )
+    data.add_argument(
+        "--frames", type=_positive, metavar="T", help="frames per sequence (default: the recipe's)"
+    )
+    data.add_argument(
+        "--skip-bad", action="store_true", help="leave out unreadable files instead of stopping"
+    )
+    data.add_argument("--partial", action="store_true", help="accept fewer files than the complete release")
+    command("doctor", "check this machine and installation", common)
+    return top
+
+
+def _positive(text: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+    return value
+
+
+def main(words: list[str] | None = None) -> int:
+    """Runs one command; returns its exit code (0 all cells present, 2 usage, 3 cells missing, 4 cells failed)."""
+    words = sys.argv[1:] if words is None else words
+    if words and words[0] == "--table":  # the user's own words: python bench.py --table 1
+        words = ["run", *words]
+    arguments = parser().parse_args(words)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    from benchmarks import commands
+
+    try:
+        return getattr(commands, arguments.command)(arguments)
+    except commands.UsageError as error:
+        print(f"bench.py: {error}", file=sys.stderr)
+        return USAGE
+    except commands.EXPECTED as error:
+        print(f"bench.py: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        print("\nStopped. What is done is saved; run the same command to go on.", file=sys.stderr)
+        return STOPPED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,133 @@
+"""Turns words of the command line into runs and settings, and wrong words into helpful sentences."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import typing
+from collections.abc import Iterable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from backbones import BACKBONES
+from backbones.streams import STREAMS
+from benchmarks import recipes
+from benchmarks.datasets import catalog
+from benchmarks.recipes import Settings
+from benchmarks.store import StoreError
+from benchmarks.tables import Cell
+from methods import METHODS
+from protocols.checkpoint import replacing
+
+
+class UsageError(Exception):
+    """The command line asks for something that does not exist; the message says what does."""
+
+
+def known(kind: str, name: str, allowed: Iterable[str]) -> str:
+    """The name, if it is allowed.
+
+    Raises:
+        UsageError: with the nearest name and all others.
+    """
+    allowed = list(allowed)
+    if name in allowed:
+        return name
+    near = difflib.get_close_matches(name, allowed, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    raise UsageError(f"no {kind} {name!r}; {hint}there are: {', '.join(allowed)}")
+
+
+def overrides(words: Iterable[str], method: str | None = None) -> tuple[tuple[str, Any], ...]:
+    """--set key=value ..., typed by the method's config (of any method, when none is named).
+
+    Raises:
+        UsageError: for an unknown key, or a value of the wrong type.
+    """
+    kinds = [METHODS[known("method", method, METHODS)]] if method else list(METHODS.values())
+    hints: dict[str, Any] = {}
+    for kind in kinds:
+        resolved = typing.get_type_hints(kind.Config)
+        hints |= {f.name: resolved[f.name] for f in fields(kind.Config)}
+    parsed = []
+    for word in words:
+        key, equals, text = word.partition("=")
+        if not equals:
+            raise UsageError(f"--set wants key=value, got {word!r}")
+        parsed.append((known("setting", key, hints), _value(key, text, hints[key])))
+    return tuple(parsed)
+
+
+def _value(key: str, text: str, hint: Any) -> Any:
+    if typing.get_origin(hint) is tuple:
+        parts = text.split(",")
+        inner = typing.get_args(hint)
+        if len(parts) != len(inner):
+            raise UsageError(f"--set {key} wants {len(inner)} numbers with commas between, got {text!r}")
+        return tuple(_value(key, part, kind) for part, kind in zip(parts, inner, strict=True))
+    if typing.get_origin(hint) is typing.Literal:
+        return known(f"{key}", text, typing.get_args(hint))
+    if hint is bool:
+        if text.lower() not in ("true", "false"):
+            raise UsageError(f"--set {key} wants true or false, got {text!r}")
+        return text.lower() == "true"
+    try:
+        value = hint(text)
+    except ValueError:
+        kind = {int: "a whole number", float: "a number"}[hint]
+        raise UsageError(f"--set {key} wants {kind}, got {text!r}") from None
+    if value != value or value in (float("inf"), float("-inf")):
+        raise UsageError(f"--set {key} wants a finite number, got {text!r}")
+    return value
+
+
+def single(arguments: argparse.Namespace, settings: Settings, data: str) -> list[Cell]:
+    """One evaluation per seed, from --method --backbone --split --stream --protocol."""
+    method = known("method", arguments.method, METHODS)
+    known("backbone", arguments.backbone or "stgcn", BACKBONES)
+    split = known(f"split of {data}", arguments.split or "xsub", catalog.dataset(data).splits)
+    stream = known("stream", arguments.stream or "joint", STREAMS)
+    protocol = known("protocol", arguments.protocol or "linear", ("linear", "knn"))
+    evaluations = tuple(
+        recipes.evaluation(
+            settings,
+            protocol,
+            recipes.pretraining(settings, method, data, split, stream, seed),
+            data,
+            split,
+        )
+        for seed in settings.seeds
+    )
+    return [Cell(method, f"{data} {split}", evaluations)]
+
+
+def banner(scale: str) -> str:
+    """What must be said before anyone reads a number made with stand-ins."""
+    return (
+        f"** {scale} scale, synthetic stand-ins: tiny generated data and networks. It shows that everything works. **\n"
+        "** The numbers say nothing about the paper's, and training is too short for methods to differ. **"
+    )
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file atomically.
+
+    Raises:
+        StoreError: when it cannot be written.
+    """
+    try:
+        with replacing(path) as temporary:
+            temporary.write_text(text)
+    except OSError as error:
+        raise StoreError(
+            f"cannot write {path}: {error.strerror}. Choose another folder with --out DIR"
+        ) from error
+
+
+def short(path: Path) -> str:
+    """The path as one would type it from here."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

@@ -1,0 +1,298 @@
+"""The data sets of the harness as data: names, classes, and split rules whose counts can be checked.
+
+Why: a benchmark number means nothing without its split. Rules are functions of the meta table alone, so one
+rule cuts the real recordings and their synthetic stand-in. Facts: data set specification, sections 1 to 3;
+the NTU rules give exactly the published counts when applied to the published name lists (held by a test).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.datasets import store
+
+if TYPE_CHECKING:
+    from protocols import Splits
+
+Sides = tuple[np.ndarray, np.ndarray]  # boolean masks over the rows of meta: train, test
+
+NTU60_TRAIN = (1, 2, 4, 5, 8, 9, 13, 14, 15, 16, 17, 18, 19, 25, 27, 28, 31, 34, 35, 38)
+_NTU120_MORE = (45, 46, 47, 49, 50, *range(52, 60), 70, 74, 78, *range(80, 87), 89, *range(91, 96))
+NTU120_TRAIN = (*NTU60_TRAIN, *_NTU120_MORE, 97, 98, 100, 103)
+# The ids at even rank of the 30 sorted ids of the release, written out so that a set with a subject missing
+# is cut at the same place.
+IRDS_TRAIN = (101, 103, 105, 107, 202, 204, 206, 209, 211, 213, 215, 217, 302, 304, 306)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One split: who trains, who tests, and how many clips that gives in the complete data set."""
+
+    title: str
+    sides: Callable[[pd.DataFrame], Sides]
+    expected: tuple[int, int] | None = None  # train, test
+    verified: bool = True  # False: taken from the literature, so a difference is a warning, not a fault
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """One data set: what a table, a run and `data list` need to know about it without opening it."""
+
+    name: str
+    title: str
+    classes: int
+    persons: int
+    splits: Mapping[str, Rule]
+    revision: int  # bumped when the stored numbers change; part of every run id
+    clips: int | None
+    credit: str
+
+
+def _train_in(column: str, values: Iterable[int | str]) -> Callable[[pd.DataFrame], Sides]:
+    wanted = list(values)
+
+    def sides(meta: pd.DataFrame) -> Sides:
+        train = meta[column].isin(wanted).to_numpy()
+        return train, ~train
+
+    return sides
+
+
+def _test_in(column: str, values: Iterable[int | str]) -> Callable[[pd.DataFrame], Sides]:
+    complement = _train_in(column, values)
+
+    def sides(meta: pd.DataFrame) -> Sides:
+        test, train = complement(meta)
+        return train, test
+
+    return sides
+
+
+def _even_setup(meta: pd.DataFrame) -> Sides:
+    train = (meta["setup"] % 2 == 0).to_numpy()
+    return train, ~train
+
+
+def _seated(meta: pd.DataFrame) -> Sides:
+    correct = (meta["correct"] == 1).to_numpy()
+    standing = meta["position"].isin(["stand", "stand-frame"]).to_numpy()
+    seated = meta["position"].isin(["chair", "wheelchair", "sit"]).to_numpy()
+    return standing & correct, seated & correct
+
+
+_NTU = "Shahroudy et al., CVPR 2016"
+_NTU120 = "Liu et al., TPAMI 2020"
+_PKU = "Liu et al., PKU-MMD, arXiv:1703.07475"
+_IRDS = "Miron et al., IntelliRehabDS, Data 6(5):46, 2021, Zenodo 4610859, CC BY 4.0"
+
+_NTU60_XSUB, _NTU120_XSUB = _train_in("subject", NTU60_TRAIN), _train_in("subject", NTU120_TRAIN)
+_CAMERA_23 = _train_in("camera", (2, 3))
+_PKU1_XSUB, _PKU2_XSUB = _test_in("video", range(291, 335)), _test_in("subject", (2, 3, 7))
+_PKU_XVIEW = _test_in("camera", ["L"])
+_IRDS_XSUB = _train_in("subject", IRDS_TRAIN)
+
+DATASETS: dict[str, DataSet] = {
+    entry.name: entry
+    for entry in (
+        DataSet(
+            name="ntu60",
+            title="NTU RGB+D 60",
+            classes=60,
+            persons=2,
+            splits={
+                "xsub": Rule("20 of 40 subjects train", _NTU60_XSUB, (40_091, 16_487)),
+                "xview": Rule("cameras 2 and 3 train, 1 tests", _CAMERA_23, (37_646, 18_932)),
+            },
+            revision=1,
+            clips=56_578,
+            credit=_NTU,
+        ),
+        DataSet(
+            name="ntu120",
+            title="NTU RGB+D 120",
+            classes=120,
+            persons=2,
+            splits={
+                "xsub": Rule("53 of 106 subjects train", _NTU120_XSUB, (63_026, 50_919)),
+                "xset": Rule("even setups train, odd ones test", _even_setup, (54_468, 59_477)),
+                "camera": Rule("what the released code does for xset", _CAMERA_23, (75_823, 38_122)),
+            },
+            revision=1,
+            clips=113_945,
+            credit=_NTU120,
+        ),
+        DataSet(
+            name="pku1",
+            title="PKU-MMD I",
+            classes=51,
+            persons=2,
+            splits={
+                "xsub": Rule("videos 0291 to 0334 test", _PKU1_XSUB, (18_841, 2_704), verified=False),
+                "xview": Rule("cameras M and R train, L tests", _PKU_XVIEW),
+            },
+            revision=1,
+            clips=21_545,
+            credit=_PKU,
+        ),
+        DataSet(
+            name="pku2",
+            title="PKU-MMD II",
+            classes=51,  # 41 occur, with ids in the space of part I
+            persons=2,
+            splits={
+                "xsub": Rule("subjects 2, 3 and 7 test", _PKU2_XSUB, (5_332, 1_613), verified=False),
+                "xview": Rule("cameras M and R train, L tests", _PKU_XVIEW),
+            },
+            revision=1,
+            clips=None,
+            credit=_PKU,
+        ),
+        DataSet(
+            name="irds",
+            title="IntelliRehabDS",
+            classes=9,
+            persons=1,
+            splits={
+                "xsub": Rule("15 of 30 subjects train", _IRDS_XSUB, (1_434, 1_155)),
+                "stand-seated": Rule("standing trains, seated tests; correct ones", _seated, (1_068, 979)),
+            },
+            revision=1,
+            clips=2_589,
+            credit=_IRDS,
+        ),
+    )
+}
+
+# Clips per side of every split in the complete data set, where they are known.
+EXPECTED: dict[str, dict[str, tuple[int, int]]] = {
+    name: {split: rule.expected for split, rule in entry.splits.items() if rule.expected}
+    for name, entry in DATASETS.items()
+}
+
+
+def _known(kind: str, name: str, allowed: Iterable[str]) -> str:
+    allowed = list(allowed)
+    if name not in allowed:
+        near = difflib.get_close_matches(name, allowed, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"Unknown {kind} {name!r}.{hint} Allowed: {', '.join(allowed)}.")
+    return name
+
+
+def dataset(name: str) -> DataSet:
+    """The data set of that name; ValueError with the nearest name for an unknown one."""
+    return DATASETS[_known("data set", name, DATASETS)]
+
+
+def rule(name: str, split: str) -> Rule:
+    """One split rule of a data set; ValueError with the nearest name for an unknown one."""
+    entry = dataset(name)
+    return entry.splits[_known(f"split of {name}", split, entry.splits)]
+
+
+def sides(name: str, split: str, meta: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Row numbers (int64) of the training and of the test side.
+
+    Raises ValueError when meta lacks a column that the rule reads, or when a side is empty.
+    """
+    cut = rule(name, split)
+    try:
+        train, test = (np.flatnonzero(mask) for mask in cut.sides(meta))
+    except KeyError as error:
+        raise ValueError(f"{name} {split}: meta has no column {error}, only {list(meta.columns)}") from error
+    for side, rows in (("training", train), ("test", test)):
+        if not len(rows):
+            raise ValueError(
+                f"{name} {split} ({cut.title}): the {side} side is empty, {len(meta)} clips in all; "
+                "is the data set incomplete?"
+            )
+    return train, test
+
+
+def prepared(name: str, frames: int, data: Path) -> str | None:
+    """None when the data set can be opened, else why not, as one sentence with the command to run.
+
+    Looks at the manifest only; checksums are verified when the data are opened.
+    """
+    entry = dataset(name)
+    folder = store.folder_of(data, name, frames)
+    try:
+        manifest = store.read_manifest(folder)
+    except (OSError, ValueError) as error:
+        return str(error)
+    return outdated(entry, manifest["revision"], folder)
+
+
+def outdated(entry: DataSet, revision: int, folder: Path) -> str | None:
+    """None, or why numbers stored under `revision` must not be used: one sentence with the command to run."""
+    if revision == entry.revision:
+        return None
+    again = store.command(folder)
+    return f"{folder} has revision {revision}, this program needs {entry.revision}; prepare it with: {again}"
+
+
+@lru_cache(maxsize=4)
+def _real(name: str, folder: Path, modified: int) -> tuple[np.ndarray, pd.DataFrame]:
+    """The stored data set; `modified` (of the manifest) makes a data set prepared anew a new one."""
+    x, meta, manifest = store.load(folder)
+    reason = outdated(dataset(name), manifest["revision"], folder)
+    if reason:
+        raise ValueError(reason)
+    return x, meta
+
+
+@lru_cache(maxsize=4)
+def _standin(name: str, scale: str, frames: int) -> tuple[np.ndarray, pd.DataFrame]:
+    from benchmarks.datasets import synthetic  # only demo and smoke runs need it
+
+    return synthetic.generate(name, scale, frames)
+
+
+def splits(name: str, split: str, frames: int, data: Path, standin: str | None = None) -> Splits:
+    """Both sides of one split, on the prepared data set or, with `standin` (a scale), on its synthetic twin.
+
+    The arrays are shared between splits and calls of one process: never write to them. classes is the data
+    set's own count, for a stand-in the number of classes it has.
+    Raises FileNotFoundError for a data set that is not prepared, ValueError for a damaged or outdated one, an
+    unknown name, and an empty side.
+    """
+    from protocols import Split, Splits  # brings torch, which `plan` and `data list` do without
+
+    rule(name, split)  # a wrong name is told before anything is read or generated
+    if standin is None:
+        folder = store.folder_of(data, name, frames)
+        store.read_manifest(folder)
+        x, meta = _real(name, folder.resolve(), (folder / store.MANIFEST).stat().st_mtime_ns)
+        classes = dataset(name).classes
+    else:
+        x, meta = _standin(name, standin, frames)
+        classes = int(meta["label"].to_numpy().max()) + 1
+    y = meta["label"].to_numpy(dtype=np.int64)
+    train, test = sides(name, split, meta)
+    return Splits(Split(x, y, train), Split(x, y, test), classes)
+
+
+def revision(name: str, standin: str | None) -> int:
+    """REVISION of the numbers that a run on this data set would see."""
+    if standin is None:
+        return dataset(name).revision
+    from benchmarks.datasets import synthetic
+
+    return synthetic.REVISION
+
+
+def classes(name: str, standin: str | None) -> int:
+    """Number of classes, of the real data set or of its stand-in."""
+    if standin is None:
+        return dataset(name).classes
+    from benchmarks.datasets import synthetic
+
+    return len(synthetic.class_titles(name, standin))

@@ -1,0 +1,249 @@
+"""Reader of IntelliRehabDS (IRDS): real Kinect v2 recordings of nine rehabilitation gestures.
+
+Why: it is the one real data set that may be passed on (CC BY 4.0), with the same 25 joints in the same order
+as NTU RGB+D. Format, counts and quirks: data set specification, section 1. A file of `Simplified/` is a clip:
+
+    SubjectID_DateID_Gesture_Repetition_Correct_Position.txt
+    one frame per line: 75 comma-separated numbers, x, y, z of 25 joints in metres; y up, z away from sensor
+
+Files are found by their names, in a folder or inside an archive; an archive is streamed, never unpacked.
+"""
+
+from __future__ import annotations
+
+import difflib
+import lzma
+import re
+import tarfile
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from benchmarks.datasets.preprocess import JOINTS, preprocess
+
+NUMBERS = 3 * JOINTS
+PATTERN = re.compile(r"(\d+)_(\d+)_(\d+)_(\d+)_(\d+)_([A-Za-z]+(?:-[A-Za-z]+)?)\.txt")
+ARCHIVES = (".tar", ".tar.xz", ".txz", ".tar.gz", ".tgz", ".tar.bz2", ".zip")
+BROKEN = (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, EOFError)
+
+# What the complete release holds. Correct: 1 correct, 2 incorrect, 3 poor. Positions in lower case.
+EXPECTED: dict[str, dict[Any, int]] = {
+    "files": {"all": 2589},
+    "frames": {"all": 228301},
+    "gesture": dict(enumerate((258, 279, 376, 318, 277, 257, 260, 274, 290))),
+    "correct": {1: 2047, 2: 530, 3: 12},
+    "position": {"stand": 1222, "chair": 844, "wheelchair": 361, "sit": 110, "stand-frame": 52},
+}
+
+
+class Recordings(NamedTuple):
+    """What a raw folder or archive gave, sorted by name whatever the order on disk."""
+
+    clips: list[tuple[dict[str, Any], np.ndarray]]  # meta row, (3, frames, 25, 1) float32
+    left_out: list[str]  # "file: what is wrong with it", only with skip_bad
+    report: list[str]  # counts, expected and found
+
+
+def read(
+    raw: Sequence[Path],
+    frames: int,
+    *,
+    skip_bad: bool = False,
+    partial: bool = False,
+    say: Callable[[str], None] = print,
+) -> Recordings:
+    """Read, check and preprocess every recording below `raw` (folders or archives).
+
+    skip_bad: leave bad files out instead of stopping. partial: accept counts that differ from the release.
+    Raises FileNotFoundError when nothing is found, ValueError after listing all bad files (file, line, what
+    was found), for a file that occurs twice, and for unexpected counts unless one of the options allows them.
+    """
+    clips: dict[str, tuple[dict[str, Any], np.ndarray]] = {}
+    origin: dict[str, str] = {}
+    bad: list[str] = []
+    total = 0
+    for where, name, content in _files(raw, say):
+        if name in origin:
+            raise ValueError(
+                f"{name} occurs twice: in {origin[name]} and in {where}; give --raw only one of them"
+            )
+        origin[name] = where
+        try:
+            row, clip = parse_name(name), parse(content)
+            total += clip.shape[1]
+            clips[name] = row, preprocess(clip, frames, name)
+        except ValueError as error:
+            bad.append(f"{name}: {str(error).removeprefix(f'{name}: ')}")
+        if len(origin) % 500 == 0:
+            say(f"  {len(origin)} files read")
+    bad.sort()
+    if bad:
+        say(f"{len(bad)} bad file(s):")
+        for line in bad:
+            say(f"  {line}")
+        if not skip_bad:
+            shown = "\n  ".join(bad[:10] + ["..."] * (len(bad) > 10))
+            raise ValueError(
+                f"{len(bad)} of {len(origin)} IRDS files are bad:\n  {shown}\n"
+                "Fetch them again, or leave them out by name with --skip-bad."
+            )
+    kept = [clips[name] for name in sorted(clips)]
+    report, as_expected = _compare([row for row, _ in kept], total)
+    for line in report:
+        say(line)
+    if not (as_expected or skip_bad or partial):
+        differs = "; ".join(line.strip() for line in report if "<-- differs" in line)
+        raise ValueError(
+            f"these are not the recordings of the release: {differs}. "
+            "Fetch the missing files, or accept an incomplete set by name with --partial."
+        )
+    return Recordings(kept, bad, report)
+
+
+def parse_name(name: str) -> dict[str, Any]:
+    """The meta row that a file name tells. Raises ValueError for values that the release does not know."""
+    match = PATTERN.fullmatch(name)
+    if match is None:
+        raise ValueError(f"{name} is not SubjectID_DateID_Gesture_Repetition_Correct_Position.txt")
+    subject, _, gesture, repetition, correct = map(int, match.groups()[:5])
+    position = match[6].lower()  # the release spells one of them Stand-frame
+    for key, value in (("gesture", gesture), ("correct", correct), ("position", position)):
+        if value not in EXPECTED[key]:
+            raise ValueError(
+                f"{key} {value!r} in the file name, allowed are {', '.join(map(str, EXPECTED[key]))}"
+            )
+    return {
+        "name": name.removesuffix(".txt"),
+        "label": gesture,
+        "subject": subject,
+        "gesture": gesture,
+        "repetition": repetition,
+        "correct": correct,
+        "position": position,
+    }
+
+
+def parse(content: bytes) -> np.ndarray:
+    """The text of one file -> (3, T, 25, 1) float64, metres. Either line end and blank last lines are fine.
+
+    Raises ValueError with the first bad line and what was found there.
+    """
+    lines = content.decode("utf-8", errors="replace").rstrip().splitlines()
+    if not lines:
+        raise ValueError("the file is empty")
+    if lines[0].startswith("Version"):
+        raise ValueError("line 1: this is a file of RawData; the reader takes those of Simplified")
+    values = np.empty((len(lines), NUMBERS))
+    for number, line in enumerate(lines, start=1):
+        fields = line.split(",")
+        if len(fields) != NUMBERS:
+            last = " in the last line: is the file cut?" if number == len(lines) else ""
+            count = len([field for field in fields if field.strip()])
+            raise ValueError(f"line {number}: found {count} numbers, expected {NUMBERS}{last}")
+        try:
+            values[number - 1] = [float(field) for field in fields]
+        except ValueError:
+            column = next(i for i, field in enumerate(fields) if not _is_number(field))
+            found = f"found {fields[column].strip()[:20]!r}"
+            raise ValueError(f"line {number}, number {column + 1}: {found}, expected a number") from None
+    finite = np.isfinite(values)
+    if not finite.all():
+        row, column = np.argwhere(~finite)[0]
+        found = f"found {values[row, column]}"
+        raise ValueError(f"line {row + 1}, number {column + 1}: {found}, expected a finite number")
+    return values.reshape(-1, JOINTS, 3).transpose(2, 0, 1)[..., None]
+
+
+def _is_number(field: str) -> bool:
+    try:
+        float(field)
+    except ValueError:
+        return False
+    return True
+
+
+def _compare(rows: Sequence[Mapping[str, Any]], frames: int) -> tuple[list[str], bool]:
+    """One line per count, expected and found; and whether all agree."""
+    found: dict[str, Mapping[Any, int]] = {"files": {"all": len(rows)}, "frames": {"all": frames}}
+    for key in ("gesture", "correct", "position"):
+        found[key] = Counter(row[key] for row in rows)
+    lines = []
+    for group, counts in EXPECTED.items():
+        for value, count in counts.items():
+            have = found[group].get(value, 0)
+            mark = "" if have == count else "  <-- differs"
+            what = group if value == "all" else f"{group} {value}"
+            lines.append(f"  {what:<20} expected {count:>6}  found {have:>6}{mark}")
+    return lines, not any("differs" in line for line in lines)
+
+
+def _files(raw: Sequence[Path], say: Callable[[str], None]) -> Iterator[tuple[str, str, bytes]]:
+    """Every recording as (where, file name, content), from folders, else from archives in them."""
+    any_found = False
+    for place in map(Path, raw):
+        if not place.exists():
+            near = difflib.get_close_matches(place.name, _siblings(place), n=1)
+            hint = f" Did you mean {place.parent / near[0]}?" if near else ""
+            raise FileNotFoundError(
+                f"--raw {place} does not exist.{hint} Give the folder or the archive with the IRDS files."
+            )
+        if place.is_dir():
+            texts = [path for path in sorted(place.rglob("*.txt")) if _wanted(path)]
+            archives = [] if texts else [path for path in sorted(place.rglob("*")) if _is_archive(path)]
+        else:
+            texts, archives = ([place], []) if _wanted(place) else ([], [place])
+        if texts:
+            say(f"reading {len(texts)} files below {place}")
+        for path in texts:
+            any_found = True
+            yield str(path.parent), path.name, path.read_bytes()
+        for archive in archives:
+            say(f"looking into {archive}")
+            for name, content in _members(archive):
+                any_found = True
+                yield str(archive), name, content
+    if not any_found:
+        places = ", ".join(map(str, raw))
+        raise FileNotFoundError(
+            f"no IRDS recording in {places}: expected files such as 101_18_0_1_1_stand.txt (the folder "
+            f"Simplified of Zenodo record 4610859), or an archive of them ({', '.join(ARCHIVES)})"
+        )
+
+
+def _siblings(place: Path) -> list[str]:
+    return [path.name for path in place.parent.iterdir()] if place.parent.is_dir() else []
+
+
+def _wanted(path: Path | PurePosixPath) -> bool:
+    """RawData holds files of the same names in another format: what lies below it is passed over."""
+    return PATTERN.fullmatch(path.name) is not None and "RawData" not in path.parts[:-1]
+
+
+def _is_archive(path: Path) -> bool:
+    return path.is_file() and path.name.lower().endswith(ARCHIVES)
+
+
+def _members(archive: Path) -> Iterator[tuple[str, bytes]]:
+    """Name and content of every recording in an archive, read one after the other in its own order."""
+    try:
+        if zipfile.is_zipfile(archive):
+            with zipfile.ZipFile(archive) as pack:
+                for name in pack.namelist():
+                    if _wanted(PurePosixPath(name)):
+                        yield PurePosixPath(name).name, pack.read(name)
+            return
+        with tarfile.open(archive, "r|*") as pack:
+            for member in pack:
+                path = PurePosixPath(member.name)
+                file = pack.extractfile(member) if member.isfile() and _wanted(path) else None
+                if file is not None:
+                    yield path.name, file.read()
+    except BROKEN as error:
+        raise ValueError(
+            f"{archive} is not a readable archive, or is cut ({error}); fetch it again"
+        ) from error

@@ -1,0 +1,219 @@
+"""execute(root, run_id): the same function on this machine, in a worker process and in a cluster job.
+
+It reads the spec, does the work, and leaves a record. Everything else it needs (where prepared data lie, which device)
+is in <root>/machine.json, because it changes where a run happens and never what it computes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+import backbones
+import methods
+from benchmarks.datasets import catalog
+from benchmarks.runs import Evaluate, Fuse, Pretrain, Raw, Run, Untrained, label
+from benchmarks.store import Store, StoreError, _write_json
+from methods import Encoder, moco
+from protocols import PROTOCOLS, Context, Interrupted, Progress, Result, derive
+from protocols.base import silent
+from protocols.checkpoint import load_encoder
+from protocols.features import calibrate
+from protocols.fuse import fuse
+from protocols.pretrain import encoder_path, pretrain
+
+REPO = Path(__file__).resolve().parent.parent
+Status = Literal["ok", "failed", "claimed", "interrupted", "blocked"]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where runs happen. Nothing in here may change a number."""
+
+    data: str = str(REPO / "data")
+    device: str = "cpu"
+    threads: int = 1
+
+    @classmethod
+    def load(cls, root: Path) -> Machine:
+        """The choices left in <root>/machine.json."""
+        return cls(**json.loads((root / "machine.json").read_text()))
+
+    def save(self, root: Path) -> None:
+        """Leaves the choices for all workers of this root."""
+        _write_json(root / "machine.json", asdict(self))
+
+
+def execute(root: str, run_id: str, report: Callable[[Progress], None] = silent) -> Status:
+    """Does one run, unless it is done, claimed by another process, or waits for a parent.
+
+    Returns:
+        ok: there is a result now. failed: it raised; the record says what. claimed: another process is at it.
+        interrupted: it left at an epoch boundary and will resume. blocked: a parent has no result.
+    """
+    store = Store(Path(root))
+    run = store.read_spec(run_id)
+    with store.claim(run_id) as ours:
+        if not ours:
+            return "claimed"
+        if store.done(run, product=True):
+            return "ok"
+        if not all(store.done(parent, product=True) for parent in run.parents):
+            return "blocked"
+        machine = Machine.load(store.root)
+        started = time.monotonic()
+        record: dict[str, Any] = {
+            "run": run_id,
+            "kind": type(run).__name__,
+            "label": label(run),
+            "spec": run.spec(),
+            "parents": [parent.id for parent in run.parents],
+            "environment": _environment(machine),
+            "code": _code(),
+        }
+        try:
+            result = _perform(run, store, machine, report)
+        except Interrupted:
+            return "interrupted"
+        except (MemoryError, StoreError, OSError):
+            raise  # the machine's fault, not the run's: nothing is recorded, the run stays to do
+        except Exception as error:
+            text = "".join(traceback.format_exception_only(error)).strip()
+            frames = traceback.format_exc().splitlines()
+            seconds = round(time.monotonic() - started, 3)
+            store.write_record(
+                record | {"status": "failed", "error": text, "traceback": frames, "seconds": seconds}
+            )
+            return "failed"
+        seconds = round(time.monotonic() - started, 3)
+        measured = {"metrics": result.metrics, "history": result.history}
+        if result.per_class is not None:
+            measured["per_class"] = [None if np.isnan(v) else v for v in result.per_class]
+        store.write_record(record | {"status": "ok", "seconds": seconds, **measured})
+        (store.folder(run_id) / "checkpoint.pt").unlink(missing_ok=True)
+        return "ok"
+
+
+def _perform(run: Run, store: Store, machine: Machine, report: Callable[[Progress], None]) -> Result:
+    torch.set_num_threads(machine.threads)
+    context = Context(torch.device(machine.device), store.folder(run.id), report)
+    match run:
+        case Pretrain():
+            return _pretrain(run, machine, context)
+        case Evaluate():
+            result = _evaluate(run, store, machine, context)
+            labels = _labels(run, machine)
+        case Fuse():
+            read = [store.read_scores(member.id) for member in run.members]
+            labels = read[0][1]
+            if any(not np.array_equal(labels, other) for _, other in read):
+                raise ValueError("the members of a fusion were not tested on the same samples")
+            result = fuse([scores for scores, _ in read], run.weights, labels)
+    assert result.scores is not None
+    store.write_scores(run.id, result.scores, labels)
+    return result
+
+
+def _splits(run: Pretrain | Evaluate, machine: Machine):
+    data = run.data
+    return catalog.splits(data.name, data.split, data.frames, Path(machine.data), data.standin)
+
+
+def _labels(run: Evaluate, machine: Machine) -> np.ndarray:
+    test = _splits(run, machine).test
+    return test.y[test.index]
+
+
+def build_method(run: Pretrain) -> methods.Method:
+    """The method with its initial weights, which depend on the seed alone."""
+    torch.manual_seed(derive(run.seed, "init"))
+    backbone = backbones.build(run.backbone, run.backbone_config)
+    return methods.build(run.method, run.config, backbone, run.stream)
+
+
+def _pretrain(run: Pretrain, machine: Machine, context: Context) -> Result:
+    return pretrain(
+        build_method(run),
+        _splits(run, machine),
+        sgd=run.sgd,
+        batch=run.batch,
+        epochs=run.epochs,
+        seed=run.seed,
+        monitor=run.monitor,
+        monitor_every=run.monitor_every,
+        run_id=run.id,
+        header={"spec": json.dumps(run.spec(), sort_keys=True)},
+        context=context,
+    )
+
+
+def _evaluate(run: Evaluate, store: Store, machine: Machine, context: Context) -> Result:
+    splits = _splits(run, machine)
+    protocol = PROTOCOLS[run.protocol]
+    encoder = _encoder(run, store, context, splits)
+    return protocol.run(encoder, splits, run.encoder.stream, run.seed, run.config, context)
+
+
+def _encoder(run: Evaluate, store: Store, context: Context, splits) -> Encoder | None:
+    match run.encoder:
+        case Raw():
+            return None
+        case Untrained() as source:
+            torch.manual_seed(derive(source.seed, "init"))
+            backbone = backbones.build(source.backbone, source.backbone_config)
+            encoder = Encoder(backbone, torch.nn.Identity()).to(context.device).eval()
+            if source.calibrate:
+                moco.released_init(encoder)
+                calibrate(encoder, splits.train, source.stream, context.device)
+            return encoder
+        case Pretrain() as source:
+            path = encoder_path(store.folder(source.id), run.select)
+            encoder = load_encoder(path, lambda: build_method(source).encoder(), source.id)
+            return encoder.to(context.device)
+
+
+@functools.cache
+def _code() -> dict[str, Any]:
+    """Commit, whether the checkout differs from it, and a hash of the sources themselves."""
+    digest = hashlib.sha256()
+    for folder in ("backbones", "methods", "protocols", "benchmarks"):
+        for path in sorted((REPO / folder).rglob("*.py")):
+            digest.update(path.relative_to(REPO).as_posix().encode() + path.read_bytes())
+    code: dict[str, Any] = {"sources": digest.hexdigest()[:16], "commit": None, "dirty": None}
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        git = functools.partial(
+            subprocess.run, cwd=REPO, capture_output=True, text=True, timeout=10, check=True
+        )
+        code["commit"] = git(["git", "rev-parse", "HEAD"]).stdout.strip()
+        code["dirty"] = bool(git(["git", "status", "--porcelain", "--untracked-files=no"]).stdout.strip())
+    return code
+
+
+@functools.cache
+def _environment(machine: Machine) -> dict[str, Any]:
+    device = machine.device
+    if device.startswith("cuda"):
+        device = torch.cuda.get_device_name(torch.device(device))
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "system": f"{platform.system()} {platform.machine()}",
+        "device": device,
+        "threads": machine.threads,
+        "cores": os.cpu_count(),
+    }

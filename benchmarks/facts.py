@@ -1,0 +1,108 @@
+"""What is true of a table's runs: sizes, checkpoint, accuracy, k. Said once, and rows that differ are named.
+
+Why it is read from the runs and not from the recipe: the header must describe what the numbers were made with,
+and under one recipe a row may still come from another (Table 1's "Baseline" is the released code).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from benchmarks.outcomes import Outcome
+from benchmarks.runs import Evaluate, Fuse, Pretrain, Run
+from benchmarks.tables.base import Skip
+
+CHECKPOINT = {
+    "best-knn": "`best-knn`, the one with the best KNN accuracy on the test set, as the paper does",
+    "last": "`last`, the one after the last epoch",
+}
+REPORT = {
+    "last": "`last`, of the last of {} epochs",
+    "best": "`best`, of the one of {} epochs that does best on the test set, as the released code reports",
+}
+
+
+def facts(found: list[Outcome]) -> dict[str, str]:
+    """Heading -> sentence, for everything that at least one row has; "Runs" is always there."""
+    sentences = {
+        "Training": _sentence(found, _size),
+        "Checkpoint": _sentence(found, _checkpoint),
+        "Accuracy": _sentence(found, _report),
+        "KNN": _sentence(found, _neighbours),
+    }
+    sentences = {name: text for name, text in sentences.items() if text}
+    by_row: dict[str, list[str]] = {}
+    for outcome in found:
+        if not isinstance(outcome.cell.runs, Skip):
+            by_row.setdefault(outcome.cell.row, []).append(f"n = {len(outcome.cell.runs)}")
+    sentences["Runs"] = _by_row(by_row) or "n = 0"
+    return sentences
+
+
+def _size(run: Evaluate) -> str | None:
+    encoder = run.encoder
+    if not isinstance(encoder, Pretrain):
+        return None
+    width = getattr(encoder.backbone_config, "width", None)
+    backbone = encoder.backbone + ("" if width is None else f" of width {width}")
+    return f"{backbone}, {encoder.data.frames} frames, batch {encoder.batch}, {encoder.epochs} epochs"
+
+
+def _checkpoint(run: Evaluate) -> str | None:
+    return CHECKPOINT[run.select] if isinstance(run.encoder, Pretrain) else None
+
+
+def _report(run: Evaluate) -> str | None:
+    report = getattr(run.config, "report", None)
+    if report is None:
+        return None
+    return f"{run.protocol} {REPORT[report].format(run.config.epochs)}"
+
+
+def _neighbours(run: Evaluate) -> str | None:
+    if run.protocol != "knn":
+        return None
+    return f"k = {run.config.k}, cosine similarity, {run.config.features} features"
+
+
+def _sentence(found: list[Outcome], fact: Callable[[Evaluate], str | None]) -> str:
+    by_row: dict[str, list[str]] = {}
+    for outcome in found:
+        runs: Iterable[Run] = () if isinstance(outcome.cell.runs, Skip) else outcome.cell.runs
+        for run in _evaluations(runs):
+            text = fact(run)
+            if text is not None:
+                by_row.setdefault(outcome.cell.row, []).append(text)
+    return _by_row(by_row)
+
+
+def _evaluations(runs: Iterable[Run]) -> Iterator[Evaluate]:
+    for run in runs:
+        if isinstance(run, Evaluate):
+            yield run
+        elif isinstance(run, Fuse):
+            yield from run.members
+
+
+def _by_row(by_row: dict[str, list[str]]) -> str:
+    """The fact that most rows share, then the rows that differ."""
+    rows = {row: " and ".join(dict.fromkeys(texts)) for row, texts in by_row.items()}
+    if not rows:
+        return ""
+    said = list(rows.values())
+    usual = max(dict.fromkeys(said), key=said.count)
+    others: dict[str, list[str]] = {}
+    for row, text in rows.items():
+        if text != usual:
+            others.setdefault(text, []).append(row)
+    return "; ".join([usual, *(f"{_named(group, rows)}: {text}" for text, group in others.items())])
+
+
+def _named(group: list[str], rows: Iterable[str]) -> str:
+    """The rows of a group; the first label alone where it says the same."""
+    names: dict[str, None] = {}
+    for row in group:
+        first = row.split("/")[0]
+        whole = all(other in group for other in rows if other.split("/")[0] == first)
+        names[first if whole else row] = None
+    return ", ".join(names)

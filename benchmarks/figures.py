@@ -1,0 +1,179 @@
+"""Pictures of what is measured: skeletons over time, so that a person can believe (or doubt) the data.
+
+Why it exists: a wrong joint order, a mirrored axis or a lost body never shows up in an accuracy, but at once
+in a stick figure. Every file is byte-identical for the same input: no dates, no random ids, no global plot state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import NamedTuple
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from backbones.skeleton import BONES, PARTS, V
+from benchmarks.datasets import synthetic
+
+STEPS, STEP_WIDTH = 7, 1.6  # moments per sequence, metres of paper for each
+WIDTH, LEFT, RIGHT = 12.5, 0.135, 0.99  # inches; margins as parts of the width
+HEADER, FOOTER, GAP = 0.85, 0.4, 0.1  # inches
+HEAD = 3
+_SHOWN = ((0, 2), (2, 7), (3, 8), (4, 11), (6, 20), (7, 5), (8, 14), (9, 30))  # (class, n-th recording)
+TURN, TILT = np.radians(15.0), np.radians(8.0)  # the drawing looks from a little aside and above
+INK, GREY = "#222222", "#6b6b6b"
+# Sides differ in hue, in lightness, in width and in dashes: they read in grey and for colour-blind eyes.
+_STYLE = {
+    "left": {"color": "#e07b00", "linewidths": 1.5, "linestyles": (0, (2.2, 0.8))},
+    "right": {"color": "#1f4fa3", "linewidths": 2.0, "linestyles": "solid"},
+    "trunk": {"color": INK, "linewidths": 2.4, "linestyles": "solid"},
+}
+_SIDE = {joint: part.split()[0] for part, joints in PARTS.items() for joint in joints}
+# The network's graph hangs the hand on the thumb; a picture wants the anatomical finger.
+_DRAWN = (*(bone for bone in BONES if bone not in {(21, 22), (23, 24)}), (21, 7), (23, 11))
+
+
+class Sequence3D(NamedTuple):
+    """One row of a page."""
+
+    title: str
+    x: np.ndarray  # (3, T, 25, M) metres, centred; an absent person is exactly 0
+
+
+class Page(NamedTuple):
+    """One picture: `stem` names the files, `credit` says where the recordings come from."""
+
+    stem: str
+    title: str
+    credit: str
+    rows: Sequence[Sequence3D]
+
+
+def project(x: np.ndarray) -> np.ndarray:
+    """(3, T, V, M) metres -> (2, T, V, M): orthographic, from the sensor's side, so +x runs to the left."""
+    cos, sin = np.cos(TURN), np.sin(TURN)
+    across, depth = cos * x[0] + sin * x[2], cos * x[2] - sin * x[0]
+    return np.stack([-across, np.cos(TILT) * x[1] + np.sin(TILT) * depth])
+
+
+def _draw_row(axes: Axes, row: Sequence3D, step_width: float) -> None:
+    """One sequence from left to right; a partner stands beside the first person in every step."""
+    picked = np.linspace(0, row.x.shape[1] - 1, STEPS).round().astype(int)
+    present = [m for m in range(row.x.shape[3]) if np.any(row.x[..., m])]
+    flat = project(row.x[:, picked].astype(np.float64))
+    for step in range(STEPS):
+        for order, person in enumerate(present):
+            aside = 0.0 if len(present) == 1 else (order - 0.5) * 0.5
+            points = flat[:, step, :, person].T + np.array([step_width * (step + 0.5 + aside), 0.0])
+            for side, style in _STYLE.items():
+                bones = [points[[a, b]] for a, b in _DRAWN if _SIDE[a] == side]
+                axes.add_collection(LineCollection(bones, **style))
+            axes.plot(*points[HEAD], "o", markersize=7, color=INK, markeredgewidth=0)
+        if step:
+            axes.axvline(step_width * step, color="#e2e2e2", linewidth=0.7, zorder=0)
+
+
+def draw(page: Page) -> Figure:
+    """Rows of sequences under one title and one key; the credit stands at the foot."""
+    spans = []
+    for row in page.rows:
+        _, up = project(row.x[..., np.any(row.x, axis=(0, 1, 2))].astype(np.float64))
+        spans.append((up.min() - 0.12, up.max() + 0.16))
+    metre = WIDTH * (RIGHT - LEFT) / (STEP_WIDTH * STEPS)  # inches
+    total = sum(metre * (top - low) + GAP for low, top in spans) + HEADER + FOOTER
+    figure = Figure(figsize=(WIDTH, total), facecolor="white")
+    reached = HEADER
+    for row, (low, top) in zip(page.rows, spans, strict=True):
+        height = metre * (top - low)
+        axes = figure.add_axes((LEFT, 1 - (reached + height) / total, RIGHT - LEFT, height / total))
+        reached += height + GAP
+        axes.set(xlim=(0, STEP_WIDTH * STEPS), ylim=(low, top), xticks=[], yticks=[])
+        _draw_row(axes, row, STEP_WIDTH)
+        for spine in axes.spines.values():
+            spine.set_color("#cccccc")
+        axes.text(
+            -0.012, 0.5, row.title, transform=axes.transAxes, ha="right", va="center", fontsize=12, color=INK
+        )
+    figure.text(LEFT, 1 - 0.3 / total, page.title, fontsize=15, fontweight="bold", color=INK, va="center")
+    figure.text(LEFT, 1 - 0.62 / total, "time runs from left to right", fontsize=11, color=GREY, va="center")
+    figure.text(LEFT, 0.22 / total, page.credit, fontsize=10, color=GREY, va="center")
+    key = [
+        Line2D([], [], color=s["color"], linewidth=s["linewidths"], linestyle=s["linestyles"], label=label)
+        for label, s in (("the person's left", _STYLE["left"]), ("the person's right", _STYLE["right"]))
+    ]
+    figure.legend(
+        handles=key, loc="upper right", bbox_to_anchor=(RIGHT, 1 - 0.52 / total), ncols=2, frameon=False,
+        fontsize=11, handlelength=3.2, borderaxespad=0.0,
+    )  # fmt: skip
+    return figure
+
+
+def _settings(extra: dict[str, str]) -> AbstractContextManager[None]:
+    """matplotlib's own defaults, whatever the user's matplotlibrc says, so that bytes do not depend on it."""
+    return matplotlib.rc_context(
+        {k: v for k, v in matplotlib.rcParamsDefault.items() if k != "backend"} | extra
+    )
+
+
+def save(figure: Figure, out: Path, stem: str) -> list[Path]:
+    """Writes `out/stem.png` and `out/stem.svg`, the same bytes for the same figure. Creates `out`."""
+    out.mkdir(parents=True, exist_ok=True)
+    png, svg = out / f"{stem}.png", out / f"{stem}.svg"
+    with _settings({"svg.hashsalt": stem, "svg.fonttype": "path"}):
+        FigureCanvasAgg(figure).print_png(png, metadata={"Software": None})
+        FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None, "Creator": None})
+    return [png, svg]
+
+
+def stand_in_page() -> Page:
+    """Seven actions of the NTU-60 stand-in, each by another person, the last two by two people."""
+    x, meta = synthetic.generate("ntu60", "demo", 32)
+    titles = synthetic.class_titles("ntu60", "demo")
+    rows = []
+    for label, rank in _SHOWN:
+        row = int(np.flatnonzero(meta["label"].to_numpy() == label)[rank])
+        rows.append(Sequence3D(titles[label].replace(" a ", "\na "), x[row]))
+    return Page(
+        "skeletons-stand-in",
+        "Synthetic stand-in for NTU RGB+D 60, as a network sees it",
+        "Generated, not recorded. People are centred on the spine shoulder and turned to face the sensor.",
+        rows,
+    )
+
+
+def skeletons(out: Path, prepared: Sequence[Page] = ()) -> list[Path]:
+    """Pictures of the stand-ins and of every prepared page (real recordings), as PNG and SVG under `out`.
+
+    Returns the files written, in order. Raises ValueError for a page without rows, a row that is not
+    (3, T, 25, M), or two pages with one stem.
+    """
+    pages = [stand_in_page(), *prepared]
+    stems = [page.stem for page in pages]
+    if len(set(stems)) != len(stems):
+        raise ValueError(
+            f"two pages would be written to one file: {', '.join(stems)}; give each its own stem"
+        )
+    for page in pages:
+        if not page.rows:
+            raise ValueError(f"page {page.stem!r} has no rows: give at least one sequence")
+        for row in page.rows:
+            if row.x.ndim != 4 or row.x.shape[0] != 3 or row.x.shape[2] != V:
+                raise ValueError(
+                    f"{page.stem}: {row.title!r} has shape {row.x.shape}, needed is (3, T, {V}, M)"
+                )
+            if not np.any(row.x):
+                raise ValueError(f"{page.stem}: {row.title!r} holds no person: every coordinate is 0")
+    files: list[Path] = []
+    for page in pages:
+        with _settings({}):
+            figure = draw(page)
+        files += save(figure, out, page.stem)
+    return files

@@ -1,0 +1,144 @@
+"""From tables to runs: what has to be done, in which order, what tables share, and what it costs.
+
+Nothing here starts anything or reads more than the records.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from benchmarks.recipes import Settings
+from benchmarks.runs import Evaluate, Fuse, Pretrain, Run, label
+from benchmarks.store import Store
+from benchmarks.tables import Cell, Skip, TableSpec
+
+KINDS = ("pretrainings", "evaluations", "fusions")
+_KIND = {Pretrain: KINDS[0], Evaluate: KINDS[1], Fuse: KINDS[2]}
+_PASSES = {
+    "skeattnclr": 3 + 2 * 2,
+    "skeletonclr": 2 + 2,
+    "supervised": 1 + 2,
+}  # forward; backward counts twice
+
+
+def closure(run: Run) -> Iterator[Run]:
+    """A run after everything that it needs."""
+    for parent in run.parents:
+        yield from closure(parent)
+    yield run
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The cells of some tables under some settings, and all runs behind them."""
+
+    settings: Settings
+    tables: dict[str, list[Cell]]
+
+    @classmethod
+    def of(cls, specs: Iterable[TableSpec], settings: Settings) -> Plan:
+        """The plan of these tables."""
+        return cls(settings, {spec.id: list(spec.cells(settings)) for spec in specs})
+
+    @cached_property
+    def runs(self) -> dict[str, Run]:
+        """Every run once, parents before children, in the order of the tables."""
+        wanted = (run for cells in self.tables.values() for cell in cells for run in _runs(cell))
+        return {step.id: step for run in wanted for step in closure(run)}
+
+    @cached_property
+    def users(self) -> dict[str, list[str]]:
+        """The tables that need each run."""
+        users: dict[str, list[str]] = {}
+        for table, cells in self.tables.items():
+            ids = {step.id for cell in cells for run in _runs(cell) for step in closure(run)}
+            for run_id in ids:
+                users.setdefault(run_id, []).append(table)
+        return users
+
+    def counts(self) -> dict[str, tuple[int, int]]:
+        """Runs by kind: (if every cell had its own, shared)."""
+        naive = Counter(
+            _KIND[type(step)]
+            for cells in self.tables.values()
+            for cell in cells
+            for run in _runs(cell)
+            for step in closure(run)
+        )
+        shared = Counter(_KIND[type(run)] for run in self.runs.values())
+        return {kind: (naive[kind], shared[kind]) for kind in KINDS}
+
+    def skips(self) -> dict[str, str]:
+        """Cells without a run: "table row column" -> reason."""
+        return {
+            f"Table {table}, {cell.row}, {cell.column}": cell.runs.reason
+            for table, cells in self.tables.items()
+            for cell in cells
+            if isinstance(cell.runs, Skip)
+        }
+
+    def todo(self, store: Store, retry_failed: bool = False) -> list[Run]:
+        """What to execute, in order: runs without a result, and those whose product one of them reads.
+
+        Failed runs, and what depends on them, are left out unless they are to be tried again.
+        """
+        hopeless: set[str] = set()
+        needed: dict[str, bool] = {}
+        for run_id, run in self.runs.items():
+            record = store.record(run_id)
+            failed = record is not None and record["status"] == "failed" and not retry_failed
+            if failed or any(parent.id in hopeless for parent in run.parents):
+                hopeless.add(run_id)
+            needed[run_id] = not store.done(run)
+        for run_id in reversed(self.runs):
+            if needed[run_id] and run_id not in hopeless:
+                for parent in self.runs[run_id].parents:
+                    needed[parent.id] |= not store.done(parent, product=True)
+        return [run for run_id, run in self.runs.items() if needed[run_id] and run_id not in hopeless]
+
+    def describe(self) -> str:
+        """For people: cells, runs before and after sharing, what is shared between tables, skips with reasons."""
+        lines = []
+        for table, cells in self.tables.items():
+            skipped = sum(isinstance(cell.runs, Skip) for cell in cells)
+            lines.append(
+                f"Table {table}: {len(cells)} cells" + (f", {skipped} of them n/a" if skipped else "")
+            )
+        lines.append("")
+        lines.append(f"{'':14}{'a cell each':>12}{'shared':>9}")
+        lines += [f"{kind:14}{naive:>12}{shared:>9}" for kind, (naive, shared) in self.counts().items()]
+        common = [run_id for run_id, tables in self.users.items() if len(tables) > 1]
+        if len(self.tables) > 1:
+            lines += [
+                "",
+                f"{len(common)} runs serve more than one table:" if common else "No run serves two tables.",
+            ]
+            ordered = [run_id for run_id in self.runs if run_id in set(common)]
+            lines += [
+                f"  {run_id}  tables {', '.join(self.users[run_id])}  {label(self.runs[run_id])}"
+                for run_id in ordered
+            ]
+        reasons = Counter(self.skips().values())
+        lines += [f"n/a in {count} cells: {reason}" for reason, count in reasons.items()]
+        return "\n".join(lines)
+
+
+def _runs(cell: Cell) -> tuple[Run, ...]:
+    return () if isinstance(cell.runs, Skip) else cell.runs
+
+
+def cost(run: Run) -> float:
+    """Relative work of a run, for the time that is left: passes of an encoder over a batch of skeletons."""
+    match run:
+        case Pretrain():
+            width = getattr(run.backbone_config, "width", 64)
+            passes = _PASSES.get(run.method, 4) * run.epochs + 2 * (run.epochs // run.monitor_every + 1)
+            return passes * run.data.frames * width
+        case Evaluate():
+            config = getattr(run.encoder, "backbone_config", None)
+            return 3 * run.data.frames * getattr(config, "width", 8)
+        case Fuse():
+            return 1.0

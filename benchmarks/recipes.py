@@ -1,0 +1,239 @@
+"""Every hyper-parameter, resolved: recipe paper | official, at scale smoke | demo | full.
+
+`paper`: every method on the same backbone and settings, as the paper's text and Tables 8 to 14 say. `official`: each
+method as its released code is configured; where the two agree, they share runs. Scales change sizes only; `full` is
+the recipe itself. IRDS, a small real data set, has sizes of its own that two CPU cores can train.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from backbones import STGCN
+from benchmarks.datasets import catalog
+from benchmarks.runs import Data, Evaluate, Fuse, Pretrain, Raw, Run, Select, Untrained
+from methods import METHODS, moco
+from methods.skeattnclr import SkeAttnCLR
+from methods.skeletonclr import SkeletonCLR
+from methods.supervised import Supervised
+from protocols import knn, linear, raw
+from protocols.sgd import SGD
+
+RECIPES = ("paper", "official")
+SCALES = ("smoke", "demo", "full")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the command line asked for; every table is a function of it."""
+
+    recipe: str = "paper"
+    scale: str = "full"
+    seeds: tuple[int, ...] = (0,)
+    overrides: tuple[tuple[str, Any], ...] = ()  # --set, fields of the method's config
+
+    @property
+    def standin(self) -> str | None:
+        """The size of the synthetic stand-ins, None for real data."""
+        return None if self.scale == "full" else self.scale
+
+
+@dataclass(frozen=True)
+class Size:
+    """What a scale replaces in a recipe. Learning rates and temperatures stay."""
+
+    width: int
+    out: int
+    frames: int
+    batch: int
+    queue: int
+    epochs: int
+    milestones: tuple[int, ...]
+    monitor_every: int
+    monitor: knn.Config
+    linear: linear.Config
+    dim: int = 64
+    dropout: float = 0.0  # few steps learn nothing through half of the features
+    init: moco.Init = "torch"  # few steps do not leave the small released weights
+    lr: float | None = None  # of the pretraining; None is the recipe's
+    momentum: float | None = None  # few steps do not move a slow encoder; None is the recipe's
+
+
+SMOKE = Size(
+    width=4, out=32, frames=16, batch=16, queue=64, epochs=1, milestones=(1,), monitor_every=1,
+    monitor=knn.Config(), dim=16,
+    linear=linear.Config(sgd=SGD(lr=3.0, milestones=(3,), weight_decay=0.0), epochs=5, batch=32),
+)  # fmt: skip
+DEMO = Size(
+    width=8, out=64, frames=24, batch=32, queue=256, epochs=5, milestones=(4,), monitor_every=5,
+    monitor=knn.Config(),
+    linear=linear.Config(sgd=SGD(lr=3.0, milestones=(60,), weight_decay=0.0), batch=64),
+)  # fmt: skip
+IRDS = Size(
+    width=16, out=64, frames=32, batch=64, queue=256, epochs=40, milestones=(33,), monitor_every=5,
+    monitor=knn.Config(), linear=linear.Config(),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One method's settings at full size."""
+
+    config: Any
+    backbone: STGCN.Config = field(default_factory=STGCN.Config)
+    frames: int = 64
+    batch: int = 128
+    epochs: int = 300
+    sgd: SGD = field(default_factory=SGD)
+    linear: linear.Config = field(default_factory=linear.Config)
+    select: Select = "best-knn"
+
+
+_RELEASED_MOCO = SkeletonCLR.Config(
+    tau=0.07, momentum=0.999, momentum_schedule="constant", key_init="redrawn"
+)
+_RELEASED_STGCN = STGCN.Config(width=16, graph="stgcn")
+
+PAPER: dict[str, Recipe] = {
+    "skeletonclr": Recipe(SkeletonCLR.Config()),
+    "skeattnclr": Recipe(SkeAttnCLR.Config()),
+    "supervised": Recipe(Supervised.Config()),
+}
+OFFICIAL: dict[str, Recipe] = {
+    "skeletonclr": Recipe(
+        _RELEASED_MOCO,
+        backbone=_RELEASED_STGCN,
+        frames=50,
+        linear=linear.Config(sgd=SGD(lr=3.0, milestones=(80,), weight_decay=0.0), epochs=100, report="best"),
+        select="last",
+    ),
+    "skeattnclr": Recipe(
+        SkeAttnCLR.Config(momentum_offset=1, mix_global_pass=True, key_init="redrawn"),
+        linear=linear.Config(
+            sgd=SGD(lr=3.0, milestones=(60, 100), weight_decay=0.0), epochs=150, report="best"
+        ),
+        select="last",
+    ),
+    "supervised": Recipe(Supervised.Config(), backbone=_RELEASED_STGCN, frames=50, select="last"),
+}
+
+
+def recipe_of(recipe: str, method: str, data: str, stream: str) -> Recipe:
+    """The recipe's settings for one method, at full size.
+
+    Raises:
+        KeyError: when the recipe does not know the method.
+    """
+    found = {"paper": PAPER, "official": OFFICIAL}[recipe][method]
+    if (recipe, method, data, stream) == ("official", "skeattnclr", "ntu60", "joint"):
+        # The two released NTU-60 joint configurations, and only they, give L_ns no weight.
+        found = replace(found, config=replace(found.config, mu=1.0))
+    return found
+
+
+def size_of(settings: Settings, data: str) -> Size | None:
+    """The sizes that replace the recipe's, None for none."""
+    if settings.scale == "full":
+        return IRDS if data == "irds" else None
+    return {"smoke": SMOKE, "demo": DEMO}[settings.scale]
+
+
+def _resized(method: str, recipe: Recipe, size: Size) -> Recipe:
+    """The recipe at another size; part mixing covers the same share of the sequence."""
+    config, width = recipe.config, size.width
+    changes: dict[str, Any] = {"init": size.init}
+    if hasattr(config, "queue"):
+        changes |= {"queue": size.queue, "dim": size.dim}
+        if size.momentum is not None:
+            changes["momentum"] = size.momentum
+    if hasattr(config, "mix_units"):
+        low, high = (unit * size.frames / recipe.frames for unit in config.mix_units)
+        changes["mix_units"] = (max(1, round(low)), max(1, round(high)))
+    backbone = replace(recipe.backbone, width=width, out=size.out, dropout=size.dropout)
+    return replace(
+        recipe,
+        config=replace(config, **changes),
+        backbone=backbone,
+        frames=size.frames,
+        batch=size.batch,
+        epochs=size.epochs,
+        sgd=replace(recipe.sgd, milestones=size.milestones, lr=size.lr or recipe.sgd.lr),
+        linear=replace(size.linear, report=recipe.linear.report),
+    )
+
+
+def resolve(settings: Settings, method: str, data: str, stream: str) -> Recipe:
+    """The complete settings of one method on one data set and stream at the asked-for scale."""
+    found = recipe_of(settings.recipe, method, data, stream)
+    size = size_of(settings, data)
+    return _resized(method, found, size) if size else found
+
+
+def data_of(settings: Settings, name: str, split: str, frames: int) -> Data:
+    """The data of a run at the asked-for scale."""
+    return Data(name, split, frames, settings.standin)
+
+
+def pretraining(
+    settings: Settings, method: str, data: str, split: str, stream: str, seed: int, **changes: Any
+) -> Pretrain:
+    """A fully resolved pretraining; `changes` and then --set replace fields of the method's config."""
+    found = resolve(settings, method, data, stream)
+    config = replace(found.config, **changes)
+    if hasattr(config, "classes"):
+        config = replace(config, classes=catalog.classes(data, settings.standin))
+    known = {key: value for key, value in settings.overrides if hasattr(config, key)}
+    size = size_of(settings, data)
+    return Pretrain(
+        method=method,
+        config=replace(config, **known),
+        backbone="stgcn",
+        backbone_config=found.backbone,
+        data=data_of(settings, data, split, found.frames),
+        stream=stream,
+        sgd=found.sgd,
+        batch=found.batch,
+        epochs=found.epochs,
+        seed=seed,
+        monitor=size.monitor if size else knn.Config(),
+        monitor_every=size.monitor_every if size else 10,
+    )
+
+
+def untrained(settings: Settings, method: str, data: str, stream: str, seed: int) -> Untrained:
+    """The backbone of a method's recipe with random weights."""
+    return Untrained("stgcn", resolve(settings, method, data, stream).backbone, stream, seed)
+
+
+def evaluation(
+    settings: Settings,
+    protocol: str,
+    encoder: Pretrain | Untrained | Raw,
+    data: str,
+    split: str,
+    **changes: Any,
+) -> Evaluate:
+    """A protocol with the settings that belong to the encoder's recipe; `changes` replace fields of its config."""
+    method = encoder.method if isinstance(encoder, Pretrain) else "skeletonclr"
+    found = resolve(settings, method, data, encoder.stream)
+    config = {"linear": found.linear, "knn": knn.Config(), "raw": raw.Config()}[protocol]
+    return Evaluate(
+        protocol=protocol,
+        config=replace(config, **changes),
+        encoder=encoder,
+        data=data_of(settings, data, split, found.frames),
+        select=found.select if isinstance(encoder, Pretrain) else "last",
+        seed=getattr(encoder, "seed", 0),
+    )
+
+
+def fused(members: tuple[Run, ...], weights: tuple[float, ...] = (0.5, 0.5, 0.5)) -> Fuse:
+    """Three-stream fusion in the order joint, bone, motion."""
+    evaluations = tuple(member for member in members if isinstance(member, Evaluate))
+    return Fuse(evaluations, weights)
+
+
+def methods_of(recipe: str) -> tuple[str, ...]:
+    """The methods a recipe has settings for."""
+    return tuple(name for name in METHODS if name in {"paper": PAPER, "official": OFFICIAL}[recipe])

@@ -1,0 +1,271 @@
+"""A table as markdown: what was measured, beside the paper where the two are comparable.
+
+Why so much above the table: a number without its data, checkpoint, epoch, seeds and command is a rumour. What
+is incomplete is marked, never averaged in silence (style sheet, 7). Rendering starts no run and reads no clock
+and no record of its own accord: the same records give the same bytes.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import statistics
+import textwrap
+from collections.abc import Iterable, Sequence
+
+from tabulate import tabulate
+
+from benchmarks.datasets import catalog
+from benchmarks.facts import facts
+from benchmarks.outcomes import Outcome, Records, Summary, count, outcomes, summary
+from benchmarks.recipes import Settings
+from benchmarks.tables.base import Skip, TableSpec
+from benchmarks.tables.paper import PaperTable, paper
+
+__all__ = ["Summary", "render_table", "summary"]
+
+WIDTH = 108  # of prose in the markdown source; tables are as wide as they must be
+LONGEST = 300  # characters of an error that are shown
+ABSENT, FAILED, SKIPPED, EMPTY, QUOTED, MINUS = "·", "✗", "n/a", "–", "†", "−"
+_SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+# What would start a list, a heading or a quotation if a line of markdown began with it.
+_BLOCK = re.compile(r" (?=(?:[-+*>#=]+|\d+[.)])(?: |$))")
+
+
+class _Footnotes:
+    """Numbered in reading order; equal texts share a number."""
+
+    def __init__(self) -> None:
+        self._runs: dict[str, dict[str, None]] = {}
+
+    def mark(self, text: str, runs: Iterable[str] = ()) -> str:
+        """The superscript of a text, and the runs that it is about."""
+        self._runs.setdefault(text, {}).update(dict.fromkeys(runs))
+        return str(list(self._runs).index(text) + 1).translate(_SUPERSCRIPT)
+
+    def lines(self) -> list[str]:
+        """One bullet per footnote."""
+        lines = []
+        for number, (text, runs) in enumerate(self._runs.items(), start=1):
+            where = ""
+            if runs:
+                first, *more = runs
+                where = f" ({_code(first)}" + (f" and {len(more)} more" if more else "") + ")"
+            lines.append(f"{str(number).translate(_SUPERSCRIPT)} {text}{where}")
+        return lines
+
+
+def render_table(spec: TableSpec, settings: Settings, records: Records) -> str:
+    """The markdown of one table.
+
+    settings chose the runs; records maps run ids to records, with fractions in "metrics". At scale `full` the
+    cells of a paper's table read "measured / paper (difference)"; at `demo` and `smoke`, where the data are
+    synthetic stand-ins, no number of the paper is shown at all.
+
+    Raises:
+        ValueError: for a row key that does not have the spec's labels, or cells that clash.
+    """
+    found = outcomes(spec, settings, records)
+    published = paper(spec.id) if spec.paper else None
+    beside = published is not None and settings.standin is None
+    footnotes = _Footnotes()
+    table, shown = _table(spec, found, published, beside, footnotes)
+    sections = [
+        [f"## Table {spec.id} · {spec.title}"],
+        _banner(settings),
+        _about(spec, settings, found),
+        _commands(spec, settings),
+        [_fill(_legend(spec, len(settings.seeds), found, shown, beside))],
+        [table],
+        _bullets([*footnotes.lines(), *_notes(spec, published)]),
+        _details(found),
+    ]
+    return "\n\n".join("\n".join(section) for section in sections if section) + "\n"
+
+
+def _banner(settings: Settings) -> list[str]:
+    if settings.standin is None:
+        return []
+    text = (
+        f"**NOT COMPARABLE WITH THE PAPER: synthetic stand-ins at {settings.scale} scale.** Every number below "
+        "was measured on made-up skeletons, with networks and schedules cut down to take minutes. It shows "
+        "that the whole path runs, and says nothing about which method is better."
+    )
+    return [_fill(text, "> ", "> ")]
+
+
+def _about(spec: TableSpec, settings: Settings, found: list[Outcome]) -> list[str]:
+    """Data, recipe, selection, seeds and how much of the table is there."""
+    names = list(dict.fromkeys(name for name, _ in spec.data))
+    kind = (
+        "real recordings" if settings.standin is None else f"synthetic stand-ins, size `{settings.standin}`"
+    )
+    sets = []
+    for name in names:
+        rules = [
+            f"{split} ({catalog.rule(name, split).title})" for owner, split in spec.data if owner == name
+        ]
+        sets.append(f"{catalog.dataset(name).title}: {', '.join(rules)}")
+    entries = {
+        "Data": f"{kind}. {'. '.join(sets)}.",
+        "Recipe": f"`{settings.recipe}` at scale `{settings.scale}`",
+    }
+    if settings.overrides:
+        changes = ", ".join(f"{key} = {value}" for key, value in settings.overrides)
+        entries["Changed"] = f"{changes}, in every method that has it"
+    entries |= facts(found)
+    entries["Seeds"] = f"{', '.join(map(str, settings.seeds))}; {entries.pop('Runs')}"
+    entries["Cells"] = str(count(found))
+    return _bullets(f"**{name}:** {text}" for name, text in entries.items())
+
+
+def _commands(spec: TableSpec, settings: Settings) -> list[str]:
+    """The commands that fill and that write this table."""
+    seeds = settings.seeds
+    if seeds != tuple(range(len(seeds))):
+        return [f"Seeds that the command line cannot ask for: `{settings!r}` from Python."]
+    common = f"--table {spec.id} --scale {settings.scale} --recipe {settings.recipe} --seeds {len(seeds)}"
+    for key, value in settings.overrides:
+        common += f" --set {shlex.quote(f'{key}={value}')}"
+    return ["```sh", f"python bench.py run    {common}", f"python bench.py render {common}", "```"]
+
+
+def _legend(spec: TableSpec, n: int, found: list[Outcome], shown: str, beside: bool) -> str:
+    """How to read a cell; only marks that occur are explained."""
+    text = "Accuracy in percent; "
+    text += (
+        f"mean ± sample standard deviation of n = {n} seeds." if n > 1 else "one seed, so no spread is known."
+    )
+    if beside:
+        whole = ", the difference only where every seed is in" if n > 1 else ""
+        text += f" Each cell: measured / paper (difference){whole}."
+    meanings = {
+        ABSENT: "not run yet",
+        FAILED: "failed",
+        SKIPPED: "cannot be run",
+        EMPTY: "empty in the paper" if spec.paper else "not part of the table",
+    }
+    marks = [f"`{mark}` {meaning}" for mark, meaning in meanings.items() if mark in shown]
+    if any(0 < len(outcome.values) < len(outcome.readings) for outcome in found):
+        marks.append(f"`(k/{n})` mean over only k of {n} seeds")
+    return f"{text} {', '.join(marks)}." if marks else text
+
+
+def _table(
+    spec: TableSpec, found: list[Outcome], published: PaperTable | None, beside: bool, footnotes: _Footnotes
+) -> tuple[str, str]:
+    """The pipe table in the paper's order, and all its cells as one text."""
+    at = {(outcome.cell.row, outcome.cell.column): outcome for outcome in found}
+    rows = dict.fromkeys([*(published.rows if published else ()), *(row for row, _ in at)])
+    columns = dict.fromkeys([*(published.columns if published else ()), *(column for _, column in at)])
+    lines = []
+    for row in rows:
+        labels = row.split("/", len(spec.labels) - 1)
+        if len(labels) != len(spec.labels):
+            raise ValueError(f"Table {spec.id}: row {row!r} does not have the labels {'/'.join(spec.labels)}")
+        if published and row in published.quoted:
+            labels[0] += f" {QUOTED}"
+        cells = []
+        for column in columns:
+            outcome = at.get((row, column))
+            text = _measured(outcome, footnotes)
+            if published and beside:
+                inside = row in published.rows and column in published.columns
+                text = _beside(text, outcome, published.value(row, column) if inside else None)
+            cells.append(text)
+        lines.append([*labels, *cells])
+    text = tabulate(
+        [[_escaped(cell) for cell in line] for line in lines],
+        headers=[_escaped(heading) for heading in (*spec.labels, *columns)],
+        tablefmt="pipe",
+        disable_numparse=True,
+        colalign=("left",) * len(spec.labels) + ("right",) * len(columns),
+    )
+    return text, " ".join(cell for line in lines for cell in line[len(spec.labels) :])
+
+
+def _measured(outcome: Outcome | None, footnotes: _Footnotes) -> str:
+    if outcome is None:
+        return EMPTY
+    if isinstance(outcome.cell.runs, Skip):
+        return SKIPPED + footnotes.mark(outcome.cell.runs.reason)
+    parts = []
+    if outcome.values:
+        parts.append(f"{_mean(outcome):.1f}")
+        if len(outcome.values) > 1:
+            parts.append(f"± {100 * statistics.stdev(outcome.values):.1f}")
+        if len(outcome.values) < len(outcome.readings):
+            parts.append(f"({len(outcome.values)}/{len(outcome.readings)})")
+    for failure in outcome.failures:
+        mark = FAILED + footnotes.mark(_code(failure.error or ""), [failure.culprit or failure.run])
+        parts += [mark] if mark not in parts else []
+    return " ".join(parts) or ABSENT
+
+
+def _beside(text: str, outcome: Outcome | None, published: float | None) -> str:
+    """measured / paper (difference)."""
+    if published is None:
+        return text if text == EMPTY else f"{text} / {EMPTY}"
+    difference = ""
+    if outcome is not None and outcome.status == "ok":
+        # of the two numbers that stand there, so that a reader who subtracts finds the same
+        difference = f" ({_signed(round(_mean(outcome), 1) - published)})"
+    return f"{text} / {published:.1f}{difference}"
+
+
+def _mean(outcome: Outcome) -> float:
+    return 100 * statistics.fmean(outcome.values)
+
+
+def _signed(value: float) -> str:
+    text = f"{abs(value):.1f}"
+    return text if text == "0.0" else f"{MINUS if value < 0 else '+'}{text}"
+
+
+def _notes(spec: TableSpec, published: PaperTable | None) -> list[str]:
+    notes = list(spec.notes)
+    if published and published.quoted:
+        notes.append(f"{QUOTED} The paper took the numbers of this row from another publication.")
+    return notes
+
+
+def _details(found: Sequence[Outcome]) -> list[str]:
+    """Which runs are behind which cell."""
+    lines = []
+    for outcome in found:
+        if isinstance(outcome.cell.runs, Skip):
+            continue
+        runs = []
+        for reading in outcome.readings:
+            mark = FAILED if reading.error else "" if reading.value is not None else ABSENT
+            runs.append(f"{_code(reading.run)} {mark}".strip())
+        lines.append(f"- {outcome.cell.row} · {outcome.cell.column}: {', '.join(runs)}")
+    total = len({reading.run for outcome in found for reading in outcome.readings})
+    return ["<details>", f"<summary>Runs ({total})</summary>", "", *lines, "", "</details>"]
+
+
+def _fill(text: str, first: str = "", rest: str = "") -> str:
+    """Prose in lines of WIDTH, none of which begins a new block of markdown by accident."""
+    filled = textwrap.fill(
+        _BLOCK.sub("\0", text),
+        WIDTH,
+        initial_indent=first,
+        subsequent_indent=rest,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return filled.replace("\0", " ")
+
+
+def _bullets(texts: Iterable[str]) -> list[str]:
+    return [_fill(text, "- ", "  ") for text in texts]
+
+
+def _code(text: str) -> str:
+    """Text as inline code, whatever is in it."""
+    clean = "".join(character if character.isprintable() else " " for character in text.replace("`", "'"))
+    return f"`{clean if len(clean) <= LONGEST else clean[:LONGEST] + '…'}`"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|")

@@ -1,0 +1,255 @@
+"""What can be run: Pretrain, Untrained, Evaluate, Fuse. Frozen, fully resolved, content-addressed.
+
+A run's identity is the sha256 of its canonical form: every setting with its default written out, and the REVISION of
+method, backbone, protocol and data set. Never a difference from defaults, never a path, a device or a number of
+workers. The same run wanted by five tables is one run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import types
+import typing
+from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+from backbones import BACKBONES
+from benchmarks.datasets import catalog
+from methods import METHODS
+from protocols import PROTOCOLS, fuse, knn, pretrain
+from protocols.sgd import SGD
+
+Select = Literal["best-knn", "last"]
+
+
+@dataclass(frozen=True)
+class Data:
+    """One split of one data set at one number of frames; `standin` is the size of a synthetic stand-in, if it is one."""
+
+    name: str
+    split: str
+    frames: int
+    standin: str | None = None
+
+    @property
+    def revisions(self) -> dict[str, int]:
+        """What else the numbers depend on."""
+        return {"data": catalog.revision(self.name, self.standin)}
+
+
+class _Run:
+    """Identity and canonical form, shared by all kinds of runs."""
+
+    @cached_property
+    def id(self) -> str:
+        """kind-xxxxxxxxxxxxxxxx, 64 bits of the sha256 of the canonical form."""
+        text = json.dumps(self.spec(), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return f"{type(self).__name__.lower()}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+    def spec(self) -> dict[str, Any]:
+        """The canonical form: nested dicts, lists, strings and numbers, everything included."""
+        return _plain(self)
+
+    @property
+    def revisions(self) -> dict[str, int]:
+        """REVISION of everything whose change changes the numbers."""
+        raise NotImplementedError
+
+    @property
+    def parents(self) -> tuple[Run, ...]:
+        """Runs that must be done before this one."""
+        return ()
+
+
+@dataclass(frozen=True)
+class Untrained(_Run):
+    """A backbone with its initial weights: the control for every protocol. Needs no execution of its own.
+
+    calibrate: BatchNorm statistics are measured on the training side first (no labels, no gradient).
+    """
+
+    backbone: str
+    backbone_config: Any
+    stream: str
+    seed: int
+    calibrate: bool = False
+
+    @property
+    def revisions(self) -> dict[str, int]:
+        return {"backbone": BACKBONES[self.backbone].REVISION}
+
+
+@dataclass(frozen=True)
+class Pretrain(_Run):
+    """A method trained on one stream of the training side of one split."""
+
+    method: str
+    config: Any
+    backbone: str
+    backbone_config: Any
+    data: Data
+    stream: str
+    sgd: SGD
+    batch: int
+    epochs: int
+    seed: int
+    monitor: knn.Config = field(default_factory=knn.Config)
+    monitor_every: int = 10
+
+    @property
+    def revisions(self) -> dict[str, int]:
+        return {
+            "method": METHODS[self.method].REVISION,
+            "backbone": BACKBONES[self.backbone].REVISION,
+            "pretrain": pretrain.REVISION,
+            "knn": knn.REVISION,
+            **self.data.revisions,
+        }
+
+
+@dataclass(frozen=True)
+class Raw(_Run):
+    """No encoder: raw coordinates of one stream. Needs no execution of its own."""
+
+    stream: str
+
+    @property
+    def revisions(self) -> dict[str, int]:
+        return {}
+
+
+@dataclass(frozen=True)
+class Evaluate(_Run):
+    """A protocol applied to an encoder; `select` says which of a pretraining's two encoders."""
+
+    protocol: str
+    config: Any
+    encoder: Pretrain | Untrained | Raw
+    data: Data
+    select: Select
+    seed: int
+
+    @property
+    def revisions(self) -> dict[str, int]:
+        return {"protocol": PROTOCOLS[self.protocol].REVISION, **self.data.revisions}
+
+    @property
+    def parents(self) -> tuple[Run, ...]:
+        return (self.encoder,) if isinstance(self.encoder, Pretrain) else ()
+
+
+@dataclass(frozen=True)
+class Fuse(_Run):
+    """A weighted sum of the scores of evaluations on the same test samples."""
+
+    members: tuple[Evaluate, ...]
+    weights: tuple[float, ...]
+
+    @property
+    def revisions(self) -> dict[str, int]:
+        return {"fuse": fuse.REVISION}
+
+    @property
+    def parents(self) -> tuple[Run, ...]:
+        return self.members
+
+
+Run = Pretrain | Evaluate | Fuse
+KINDS: dict[str, type[Any]] = {cls.__name__: cls for cls in (Pretrain, Untrained, Raw, Evaluate, Fuse)}
+
+
+_SIZES = {"queue", "dim", "mix_units", "init", "classes"}  # differ with the scale, not with the question asked
+
+
+def label(run: Run | Untrained | Raw) -> str:
+    """For people: what it is in one line, with the settings in which it differs from the method's defaults."""
+    match run:
+        case Pretrain():
+            defaults = type(run.config)()
+            changed = [
+                f"{f.name}={getattr(run.config, f.name)}"
+                for f in fields(run.config)
+                if f.name not in _SIZES and getattr(run.config, f.name) != getattr(defaults, f.name)
+            ]
+            parts = [run.method, *changed, run.backbone, f"{run.data.name} {run.data.split}", run.stream, f"seed {run.seed}"]
+            return " · ".join(parts)
+        case Untrained():
+            return f"untrained · {run.backbone} · {run.stream} · seed {run.seed}"
+        case Raw():
+            return f"raw coordinates · {run.stream}"
+        case Evaluate():
+            elsewhere = not isinstance(run.encoder, Pretrain) or run.encoder.data != run.data
+            where = f" on {run.data.name} {run.data.split}" if elsewhere else ""
+            return f"{run.protocol} of {label(run.encoder)}{where}"
+        case Fuse():
+            streams = "+".join(member.encoder.stream for member in run.members)
+            return f"fuse {streams} of {label(run.members[0].encoder)}"
+
+
+def _plain(value: Any) -> Any:
+    """Dataclasses to dicts (runs with kind and revisions), tuples to lists; anything else must be a JSON scalar."""
+    if is_dataclass(value) and not isinstance(value, type):
+        plain = {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+        if isinstance(value, _Run):
+            plain |= {"kind": type(value).__name__, "revisions": value.revisions}
+        return plain
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise TypeError(f"{type(value).__name__} has no canonical form: {value!r}")
+
+
+def from_spec(spec: dict[str, Any]) -> Any:
+    """The run of a canonical form.
+
+    Raises:
+        ValueError: when a kind, field or revision is not the one of this code: the run belongs to another version.
+    """
+    spec = dict(spec)
+    kind = KINDS.get(spec.pop("kind", ""))
+    if kind is None:
+        raise ValueError(f"a spec must name its kind, one of {', '.join(KINDS)}")
+    revisions = spec.pop("revisions")
+    configs = {
+        "config": METHODS if kind is Pretrain else PROTOCOLS,
+        "backbone_config": BACKBONES,
+    }
+    names = {"config": "method" if kind is Pretrain else "protocol", "backbone_config": "backbone"}
+    values = {}
+    hints = typing.get_type_hints(kind)
+    for key, value in spec.items():
+        if key in configs and key in hints:
+            registry, name = configs[key], spec[names[key]]
+            if name not in registry:
+                raise ValueError(f"this version has no {names[key]} {name!r}")
+            values[key] = _typed(value, registry[name].Config)
+        elif key in hints:
+            values[key] = _typed(value, hints[key])
+        else:
+            raise ValueError(f"a {kind.__name__} has no field {key!r}")
+    run = kind(**values)
+    if run.revisions != revisions:
+        raise ValueError(f"made with revisions {revisions}, this code has {run.revisions}")
+    return run
+
+
+def _typed(value: Any, hint: Any) -> Any:
+    """Turns JSON back into what the annotation says."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if isinstance(value, dict) and "kind" in value:
+        return from_spec(value)
+    if origin is tuple:
+        inner = arguments[0] if arguments[-1] is Ellipsis else None
+        return tuple(_typed(v, inner or arguments[i]) for i, v in enumerate(value))
+    if origin in (types.UnionType, typing.Union):
+        return value
+    if is_dataclass(hint) and isinstance(hint, type):
+        hints = typing.get_type_hints(hint)
+        unknown = set(value) - set(hints)
+        if unknown:
+            raise ValueError(f"{hint.__qualname__} has no field {', '.join(sorted(unknown))}")
+        return hint(**{key: _typed(item, hints[key]) for key, item in value.items()})
+    return float(value) if hint is float else value

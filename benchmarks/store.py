@@ -1,0 +1,246 @@
+"""Records, claims and run folders: all state is files, and every file is complete or absent.
+
+    <root>/records/<run_id>.json    one record per run: spec, metrics, environment, status ok | failed
+    <root>/runs/<run_id>/           spec.json, checkpoint, encoders, scores.npz, log.jsonl, claim
+
+A record with status ok is a result. A failed run has a record too, with its error; it is never counted, and never in
+the way of other runs. Two processes never do the same run: see `claim`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import socket
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmarks import runs
+from benchmarks.runs import Run
+from protocols.checkpoint import replacing
+from protocols.pretrain import encoder_path
+
+SCHEMA = 1
+
+
+class StoreError(RuntimeError):
+    """A file of the store that cannot be used or written, and what to do about it."""
+
+
+def _digest(record: dict[str, Any]) -> str:
+    text = json.dumps({k: v for k, v in record.items() if k != "digest"}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Store:
+    """All runs below one root folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.records = root / "records"
+        self.runs = root / "runs"
+
+    def prepare(self) -> None:
+        """Makes the folders.
+
+        Raises:
+            StoreError: when the root cannot be written.
+        """
+        try:
+            self.records.mkdir(parents=True, exist_ok=True)
+            self.runs.mkdir(parents=True, exist_ok=True)
+            with replacing(self.runs / ".writable"):
+                pass
+            (self.runs / ".writable").unlink()
+        except OSError as error:
+            raise StoreError(
+                f"cannot write results to {self.root}: {error.strerror}. Choose another folder with --out DIR"
+            ) from error
+
+    def folder(self, run_id: str) -> Path:
+        """The folder of a run, which may not exist yet."""
+        return self.runs / run_id
+
+    # Specs
+
+    def write_spec(self, run: Run) -> None:
+        """Leaves the canonical form for whoever executes the run."""
+        path = self.folder(run.id) / "spec.json"
+        if not path.exists():
+            _write_json(path, run.spec())
+
+    def read_spec(self, run_id: str) -> Run:
+        """The run of that id.
+
+        Raises:
+            StoreError: when there is none, or when it does not hash to its id.
+        """
+        path = self.folder(run_id) / "spec.json"
+        try:
+            run = runs.from_spec(json.loads(path.read_text()))
+        except FileNotFoundError as error:
+            raise StoreError(f"there is no run {run_id} in {self.root}") from error
+        except (ValueError, TypeError, KeyError) as error:
+            raise StoreError(f"{path} cannot be used: {error}") from error
+        if run.id != run_id:
+            raise StoreError(f"{path} describes {run.id}; delete the folder and run the same command again")
+        return run
+
+    # Records
+
+    def write_record(self, record: dict[str, Any]) -> None:
+        """Writes one record atomically, with schema and digest."""
+        record = {"schema": SCHEMA, **record}
+        _write_json(self.records / f"{record['run']}.json", record | {"digest": _digest(record)})
+
+    def record(self, run_id: str) -> dict[str, Any] | None:
+        """The record of a run, ok or failed, or None.
+
+        Raises:
+            StoreError: when the file is damaged or of another schema.
+        """
+        path = self.records / f"{run_id}.json"
+        try:
+            record = json.loads(path.read_text())
+        except FileNotFoundError:
+            return None
+        except ValueError as error:
+            raise StoreError(
+                f"{path} is not JSON ({error}); delete it and run the same command again"
+            ) from error
+        if record.get("schema") != SCHEMA:
+            raise StoreError(f"{path} has schema {record.get('schema')}; this version reads {SCHEMA}")
+        if record.get("digest") != _digest(record):
+            raise StoreError(
+                f"{path} was changed after it was written; delete it and run the same command again"
+            )
+        return record
+
+    def all(self) -> dict[str, dict[str, Any]]:
+        """Every record by run id."""
+        found = {}
+        for path in sorted(self.records.glob("*.json")):
+            record = self.record(path.stem)
+            if record:
+                found[path.stem] = record
+        return found
+
+    def done(self, run: Run, product: bool = False) -> bool:
+        """Whether a run has a result and, if asked, also the file that runs after it read.
+
+        A fresh clone has records but no encoders: what is only looked at need not run again, what is built upon
+        must.
+        """
+        record = self.record(run.id)
+        if record is None or record["status"] != "ok":
+            return False
+        return not product or self.product(run).exists()
+
+    def product(self, run: Run, select: str = "last") -> Path:
+        """What a run leaves for others: a pretraining its encoders, an evaluation its scores."""
+        folder = self.folder(run.id)
+        return encoder_path(folder, select) if isinstance(run, runs.Pretrain) else folder / "scores.npz"
+
+    def frame(self) -> pd.DataFrame:
+        """One row per record: run, kind, label, status, seconds and a column per metric."""
+        keys = ("run", "kind", "label", "status", "seconds")
+        rows = [{k: r.get(k) for k in keys} | r.get("metrics", {}) for r in self.all().values()]
+        return pd.DataFrame(rows, columns=None if rows else list(keys))
+
+    # Scores
+
+    def write_scores(self, run_id: str, scores: np.ndarray, labels: np.ndarray) -> None:
+        """Scores (n, classes) float32 and labels (n,) of the test side."""
+        with replacing(self.folder(run_id) / "scores.npz") as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, scores=scores, labels=labels)
+
+    def read_scores(self, run_id: str) -> tuple[np.ndarray, np.ndarray]:
+        """What write_scores wrote.
+
+        Raises:
+            StoreError: when the file is absent or damaged.
+        """
+        path = self.folder(run_id) / "scores.npz"
+        try:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+                return arrays["scores"], arrays["labels"]
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise StoreError(
+                f"{path} cannot be read ({error}); delete it and run the same command again"
+            ) from error
+
+    # Claims
+
+    @contextlib.contextmanager
+    def claim(self, run_id: str) -> Iterator[bool]:
+        """Yields whether the run is now ours alone.
+
+        The claim is an advisory lock on a file, held by an open descriptor: the kernel releases it when the process
+        ends, however it ends, so no claim outlives its owner. The text in the file is for people.
+        """
+        path = self.folder(run_id) / "claim"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = _lock(path)
+        if descriptor is None:
+            yield False
+            return
+        try:
+            os.truncate(descriptor, 0)
+            os.write(descriptor, f"{socket.gethostname()} {os.getpid()}\n".encode())
+            for leftover in (*path.parent.glob(".*.tmp"), *self.records.glob(f".{run_id}.json.*.tmp")):
+                leftover.unlink(missing_ok=True)
+            yield True
+        finally:
+            path.unlink(missing_ok=True)
+            os.close(descriptor)
+
+    def claimed(self, run_id: str) -> str | None:
+        """Who is working on a run ("host pid"), or None. For display only: it may be over in a moment."""
+        path = self.folder(run_id) / "claim"
+        try:
+            with path.open() as file:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                except OSError:
+                    return file.read().strip() or "starting"
+        except FileNotFoundError:
+            pass
+        return None
+
+
+def _lock(path: Path) -> int | None:
+    """An exclusively locked descriptor of the file that is at `path` now, or None when another process has it."""
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(descriptor)
+            if error.errno in (errno.EAGAIN, errno.EACCES):
+                return None
+            raise
+        try:
+            if os.stat(path).st_ino == os.fstat(descriptor).st_ino:
+                return descriptor
+        except FileNotFoundError:
+            pass
+        os.close(
+            descriptor
+        )  # its owner finished and removed it between our open and our lock: try the new one
+
+
+def _write_json(path: Path, value: dict[str, Any]) -> None:
+    try:
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n")
+    except OSError as error:
+        raise StoreError(f"cannot write {path}: {error.strerror}") from error

@@ -1,0 +1,17 @@
+"""The paper's tables as cells that name runs.
+
+A table never computes and never reads a record: it says which run and which metric each cell shows. The paper's
+number for a cell is in paper.toml under the same row and column. Adding a table: one file with a `SPEC`, one line in
+TABLES, one block in paper.toml.
+"""
+
+from __future__ import annotations
+
+from benchmarks.tables import irds, table1, table7, table15, table16, table17
+from benchmarks.tables.base import Cell, Skip, TableSpec
+
+TABLES: dict[str, TableSpec] = {
+    spec.id: spec for spec in (table1.SPEC, table7.SPEC, table15.SPEC, table16.SPEC, table17.SPEC, irds.SPEC)
+}
+
+__all__ = ["TABLES", "Cell", "Skip", "TableSpec"]

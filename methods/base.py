@@ -1,0 +1,75 @@
+"""The interface that every method implements, and what the trainer tells it.
+
+One training step is
+    terms = method.loss(method.views(x, generator), at);  sum(terms).backward();  optimiser;  method.after_step(at)
+with `before_step(at)` in front. A method never sees a data set, a protocol or a table.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from backbones import Backbone, Features
+
+
+class At(NamedTuple):
+    """Where training stands. All counts start at 0."""
+
+    epoch: int
+    step: int  # within the epoch
+    steps: int  # per epoch
+    epochs: int
+
+
+class Encoder(nn.Module):
+    """What evaluation gets: a backbone, and the head whose output is compared in the embedding space."""
+
+    def __init__(self, backbone: Backbone, head: nn.Module) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+
+    def forward(self, x: Tensor) -> Features:
+        """x (B, 3, T, V, M), a stream -> Features."""
+        return self.backbone(x)
+
+    def embed(self, pooled: Tensor) -> Tensor:
+        """(B, C) -> (B, D), of length 1."""
+        return F.normalize(self.head(pooled), dim=1)
+
+
+class Method(nn.Module):
+    """A self-supervised method around one backbone and one stream."""
+
+    REVISION: ClassVar[int]  # bumped when computed numbers change; part of every run id
+    Config: ClassVar[type]  # frozen dataclass: every hyper-parameter, with its symbol in the paper
+    NEEDS_LABELS: ClassVar[bool] = False  # only the supervised control; then views carry "labels" (B,)
+
+    stream: str
+
+    @classmethod
+    def unsupported(cls, config: object, backbone: Backbone) -> str | None:
+        """Why this method cannot train this backbone, or None."""
+        return None
+
+    def views(self, x: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+        """x (B, 3, T, V, M) joints -> named views of the same shape: augmented, mixed, as a stream."""
+        raise NotImplementedError
+
+    def before_step(self, at: At) -> None:
+        """State that changes before the forward pass."""
+
+    def loss(self, views: dict[str, Tensor], at: At) -> dict[str, Tensor]:
+        """Named scalar terms, already weighted; training minimises their sum."""
+        raise NotImplementedError
+
+    def after_step(self, at: At) -> None:
+        """State that changes after the optimiser: momentum encoder, queue."""
+
+    def encoder(self) -> Encoder:
+        """The trained encoder (not a copy)."""
+        raise NotImplementedError

@@ -1,0 +1,13 @@
+"""HOW an encoder is trained and judged.
+
+Adding a protocol: one file with a frozen `Config`, a REVISION and a `run` function, one line in PROTOCOLS.
+"""
+
+from __future__ import annotations
+
+from protocols import knn, linear, raw
+from protocols.base import Context, Interrupted, Progress, Result, Split, Splits, derive
+
+PROTOCOLS = {"knn": knn, "linear": linear, "raw": raw}
+
+__all__ = ["PROTOCOLS", "Context", "Interrupted", "Progress", "Result", "Split", "Splits", "derive"]

@@ -1,0 +1,87 @@
+"""The types every protocol shares: splits in, results out, and the context of a run.
+
+A protocol is a function `(encoder, splits, config, context) -> Result`. It never sees a table, and never
+chooses anything that its config does not name (checkpoint, epoch, k, learning rate).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+
+class Split(NamedTuple):
+    """One side of a data split: rows `index` of a data set that is stored once."""
+
+    x: np.ndarray  # (N, 3, T, V, M) float32, metres; the whole data set, usually a read-only memmap
+    y: np.ndarray  # (N,) int64, class of every row
+    index: np.ndarray  # (n,) int64, the rows of this side
+
+    def tensors(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+        """This side alone, on the device: x (n, 3, T, V, M), y (n,)."""
+        return torch.from_numpy(self.x[self.index]).to(device), torch.from_numpy(self.y[self.index]).to(
+            device
+        )
+
+
+class Splits(NamedTuple):
+    """The training and the test side of one split of one data set."""
+
+    train: Split
+    test: Split
+    classes: int
+
+
+class Progress(NamedTuple):
+    """What a run tells the person who waits for it."""
+
+    stage: str  # "pretrain", "linear", ...
+    done: int  # of `total` units of work
+    total: int
+    note: str  # loss terms, accuracy
+    rate: float  # samples per second, 0 when there is no such thing
+
+
+def silent(_: Progress) -> None:
+    """Reports nothing."""
+
+
+@dataclass
+class Context:
+    """Where and how a run happens; nothing in here may change a number."""
+
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    folder: Path | None = None  # for checkpoints and logs; None keeps nothing
+    report: Callable[[Progress], None] = silent
+    stop: Callable[[], bool] = lambda: False  # true when the run should leave at the next epoch boundary
+    checkpoint_seconds: float = 20.0  # at most this much work, and one epoch, is lost to a kill
+
+
+@dataclass
+class Result:
+    """What a protocol measured."""
+
+    metrics: dict[str, float]  # fractions in 0..1, by name: "top1", "top5", "knn20", ...
+    scores: np.ndarray | None = None  # (n_test, classes) float32 logits, for fusion
+    per_class: list[float] | None = None  # accuracy of every class
+    history: list[dict[str, Any]] = field(default_factory=list)  # one entry per evaluated epoch
+
+
+class Interrupted(Exception):
+    """The run left at an epoch boundary because `Context.stop` said so; the same run resumes from there."""
+
+
+def derive(seed: int, purpose: str, epoch: int = 0) -> int:
+    """A generator seed for one purpose and epoch: randomness is derived, never stored.
+
+    "init", "order", "views" and "dropout" are independent streams, and the same for every method, so that two
+    methods with one seed see the same samples in the same order.
+    """
+    digest = hashlib.sha256(f"{seed}/{purpose}/{epoch}".encode()).digest()
+    return int.from_bytes(digest[:8], "little") >> 1

@@ -1,0 +1,109 @@
+"""Atomic, strict save and load: training checkpoints and exported encoders.
+
+A file is complete or absent: it is written beside its place, flushed to disk and renamed. Loading checks that it
+belongs to the run that asks, and that every key fits; nothing is ever loaded in part.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from methods import Encoder
+
+FORMAT = 1
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path in the same folder that takes the place of `path` when the block ends well.
+
+    After a crash the old file, if any, is untouched. Leftovers are named `.<name>.*.tmp`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    umask = os.umask(0)
+    os.umask(umask)
+    try:
+        yield temporary
+        temporary.chmod(0o666 & ~umask)  # mkstemp is private; results are for the group that umask allows
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint or encoder file that cannot be used, and why."""
+
+
+def save_training(path: Path, run_id: str, state: dict[str, Any]) -> None:
+    """Saves tensors, numbers, strings and containers of them."""
+    with replacing(path) as temporary:
+        torch.save({"format": FORMAT, "run": run_id, **state}, temporary)
+
+
+def load_training(path: Path, run_id: str, device: torch.device) -> dict[str, Any] | None:
+    """The saved state, or None when there is no file.
+
+    Raises:
+        CheckpointError: when the file is damaged, of another format or of another run.
+    """
+    if not path.exists():
+        return None
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, KeyError) as error:
+        raise CheckpointError(f"{path} is damaged ({error}); delete it and the run starts anew") from error
+    if state.get("format") != FORMAT or state.get("run") != run_id:
+        raise CheckpointError(
+            f"{path} has format {state.get('format')} and belongs to run {state.get('run')}, "
+            f"not format {FORMAT} and run {run_id}; delete it and the run starts anew"
+        )
+    return state
+
+
+def save_encoder(path: Path, encoder: Encoder, header: dict[str, str]) -> None:
+    """Writes backbone and head as safetensors; the header says what they are (run id, epoch, resolved spec)."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in encoder.state_dict().items()}
+    with replacing(path) as temporary:
+        # one entry, because safetensors writes several in random order and equal encoders should be equal files
+        save_file(tensors, temporary, metadata={"about": json.dumps(header, sort_keys=True)})
+
+
+def load_encoder(path: Path, build: Callable[[], Encoder], run_id: str) -> Encoder:
+    """A freshly built encoder with the weights of the file, on the CPU, in evaluation mode.
+
+    Raises:
+        FileNotFoundError: when there is no such file.
+        CheckpointError: when it is damaged, belongs to another run, or its keys or shapes do not fit.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"no encoder at {path}; run the pretraining {run_id} again")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {}).get("about", "{}"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(f"{path} is damaged ({error}); delete it and run {run_id} again") from error
+    if header.get("run") != run_id:
+        raise CheckpointError(f"{path} belongs to run {header.get('run')}, not {run_id}")
+    encoder = build()
+    try:
+        encoder.load_state_dict(tensors, strict=True)
+    except RuntimeError as error:
+        raise CheckpointError(f"{path} does not fit the encoder of run {run_id}: {error}") from error
+    return encoder.eval()

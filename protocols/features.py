@@ -1,0 +1,52 @@
+"""What a frozen encoder makes of a data set: extracted once, in evaluation mode, without augmentation.
+
+Linear and KNN evaluation both start here. Caching is exact, because nothing random and nothing that depends on
+the batch is left in the encoder.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from backbones.streams import to_stream
+from methods import Encoder
+from protocols.base import Split
+
+
+@torch.no_grad()
+def extract(
+    encoder: Encoder, split: Split, stream: str, device: torch.device, batch: int = 256
+) -> tuple[Tensor, Tensor]:
+    """Pooled features (n, C) and labels (n,) of one side of a split, on the device.
+
+    Modes of all modules are as before when it returns.
+    """
+    modes = {module: module.training for module in encoder.modules()}
+    encoder.eval()
+    pooled = []
+    for rows in torch.from_numpy(split.index).split(batch):
+        x = torch.from_numpy(split.x[rows.numpy()]).to(device)
+        pooled.append(encoder(to_stream(x, stream)).pooled)
+    for module, training in modes.items():
+        module.training = training
+    return torch.cat(pooled), torch.from_numpy(split.y[split.index]).to(device)
+
+
+@torch.no_grad()
+def calibrate(encoder: Encoder, split: Split, stream: str, device: torch.device, batch: int = 256) -> None:
+    """Sets every BatchNorm of the encoder to the statistics of the data, weights untouched.
+
+    An untrained network in evaluation mode would otherwise normalise by mean 0 and variance 1, which describe
+    nothing. It is the fair form of the "random initialisation" control.
+    """
+    norms = [m for m in encoder.modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # cumulative average over the pass
+        norm.train()
+    for rows in torch.from_numpy(split.index).split(batch):
+        encoder(to_stream(torch.from_numpy(split.x[rows.numpy()]).to(device), stream))
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum

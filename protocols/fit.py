@@ -1,0 +1,131 @@
+"""The one training loop: epochs, learning rate, log, checkpoint, early leave.
+
+What is trained says how one batch becomes named loss terms; everything that costs people weeks when it is
+wrong is here and tested once. Checkpoints fall on epoch boundaries and all randomness is derived from (seed, purpose,
+epoch), so a killed run goes on bit for bit. The host waits for the device once an epoch.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from methods import At
+from protocols import checkpoint
+from protocols.base import Context, Interrupted, Progress, derive
+from protocols.sgd import SGD
+
+TermsOf = Callable[[Tensor, Tensor, At, torch.Generator], dict[str, Tensor]]
+
+
+def _log(context: Context, entry: dict[str, Any]) -> None:
+    if context.folder:
+        with (context.folder / "log.jsonl").open("a") as file:
+            file.write(json.dumps(entry) + "\n")
+
+
+def _check_finite(totals: Tensor, terms: dict[str, Tensor], epoch: int) -> None:
+    """Raises FloatingPointError naming the first step of the epoch whose loss is not finite."""
+    bad = (~torch.isfinite(totals)).nonzero()
+    if len(bad):
+        step = int(bad[0])
+        values = ", ".join(f"{name} {values[step].item():g}" for name, values in terms.items())
+        raise FloatingPointError(
+            f"the loss is not finite in epoch {epoch + 1}, step {step + 1} of {len(totals)}: {values}; "
+            "a lower learning rate or a higher temperature usually helps"
+        )
+
+
+def fit(
+    module: nn.Module,
+    terms_of: TermsOf,
+    data: tuple[Tensor, Tensor],
+    *,
+    sgd: SGD,
+    batch: int,
+    epochs: int,
+    seed: int,
+    run_id: str,
+    context: Context,
+    before_step: Callable[[At], None] = lambda at: None,
+    after_step: Callable[[At], None] = lambda at: None,
+    after_epoch: Callable[[int, list[dict[str, Any]]], dict[str, Any]] = lambda epoch, history: {},
+) -> list[dict[str, Any]]:
+    """Trains `module` in place.
+
+    Args:
+        terms_of: (x, y, at, generator) -> named scalar terms; their sum is minimised.
+        data: x (n, 3, T, V, M) and y (n,) on the device. Each epoch drops its last short batch.
+        after_epoch: (epoch, history) -> further entries for the history, for example a KNN accuracy.
+    Returns:
+        One dict per epoch: epoch (from 1), lr, seconds, samples_per_second, loss terms, and after_epoch's entries.
+    Raises:
+        ValueError: when the data do not fill one batch.
+        FloatingPointError: when a loss is not finite, with epoch and step.
+        Interrupted: when context.stop() became true; a checkpoint was written.
+    """
+    x, y = data
+    steps = len(x) // batch
+    if not steps:
+        raise ValueError(f"{len(x)} training samples do not fill one batch of {batch}; lower `batch`")
+    optimiser = sgd.build(module.parameters())
+    path = context.folder / "checkpoint.pt" if context.folder else None
+    history: list[dict[str, Any]] = []
+    saved = checkpoint.load_training(path, run_id, x.device) if path else None
+    if saved:
+        module.load_state_dict(saved["module"], strict=True)
+        optimiser.load_state_dict(saved["optimiser"])
+        history = saved["history"]
+    views = torch.Generator(x.device)
+    last_save = time.monotonic()
+
+    for epoch in range(len(history), epochs):
+        started = time.monotonic()
+        for group in optimiser.param_groups:
+            group["lr"] = sgd.rate(epoch)
+        order_generator = torch.Generator().manual_seed(derive(seed, "order", epoch))
+        order = torch.randperm(len(x), generator=order_generator).to(x.device)
+        views.manual_seed(derive(seed, "views", epoch))
+        torch.manual_seed(derive(seed, "dropout", epoch))
+        module.train()
+        collected: list[dict[str, Tensor]] = []
+        for step in range(steps):
+            at = At(epoch, step, steps, epochs)
+            rows = order[step * batch : (step + 1) * batch]
+            before_step(at)
+            terms = terms_of(x[rows], y[rows], at, views)
+            optimiser.zero_grad(set_to_none=True)
+            torch.stack(list(terms.values())).sum().backward()
+            optimiser.step()
+            after_step(at)
+            collected.append({name: value.detach() for name, value in terms.items()})
+        curves = {name: torch.stack([entry[name] for entry in collected]) for name in collected[0]}
+        _check_finite(torch.stack(list(curves.values())).sum(dim=0), curves, epoch)
+        seconds = time.monotonic() - started
+        entry: dict[str, Any] = {
+            "epoch": epoch + 1,
+            "lr": sgd.rate(epoch),
+            **{name: curve.mean().item() for name, curve in curves.items()},
+        }
+        entry |= after_epoch(epoch, history)
+        history.append(entry)
+        rate = steps * batch / seconds if seconds > 0 else math.inf
+        _log(context, entry | {"seconds": round(seconds, 3), "samples_per_second": round(rate, 1)})
+        note = "  ".join(f"{k} {v:.3f}" for k, v in entry.items() if k not in ("epoch", "lr"))
+        context.report(Progress("pretrain", epoch + 1, epochs, note, rate))
+
+        leave = context.stop() and epoch + 1 < epochs
+        due = time.monotonic() - last_save >= context.checkpoint_seconds
+        if path and (leave or due):
+            state = {"module": module.state_dict(), "optimiser": optimiser.state_dict(), "history": history}
+            checkpoint.save_training(path, run_id, state)
+            last_save = time.monotonic()
+        if leave:
+            raise Interrupted(f"left after epoch {epoch + 1} of {epochs}; run the same command to go on")
+    return history

@@ -1,0 +1,101 @@
+"""Linear protocol: a linear classifier on a frozen encoder (section 4.2).
+
+The encoder is in evaluation mode and nothing is augmented, so its features are extracted once and the classifier
+is trained on them. That is the same computation as running the encoder every epoch, in a hundredth of the time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from methods import Encoder
+from protocols.base import Context, Progress, Result, Splits, derive
+from protocols.features import extract
+from protocols.metrics import accuracies
+from protocols.sgd import SGD
+
+REVISION = 1
+
+
+@dataclass(frozen=True)
+class Config:
+    """Defaults are the paper's: learning rate 3, 100 epochs, one drop at 60, accuracy of the last epoch."""
+
+    sgd: SGD = field(default_factory=lambda: SGD(lr=3.0, milestones=(60,), weight_decay=0.0))
+    epochs: int = 100
+    batch: int = 128
+    every: int = 5  # epochs between evaluations
+    report: Literal["last", "best"] = (
+        "last"  # whose accuracy: of the last epoch, or of the best on the test set
+    )
+
+
+def train(
+    features: Tensor, labels: Tensor, classes: int, config: Config, seed: int, after_epoch
+) -> nn.Linear:
+    """SGD on features (n, C), labels (n,); calls after_epoch(epoch, classifier). The last short batch is dropped.
+
+    Raises:
+        FloatingPointError: when the loss stops being finite.
+    """
+    torch.manual_seed(derive(seed, "init"))
+    classifier = nn.Linear(features.shape[1], classes)
+    nn.init.normal_(classifier.weight, 0.0, 0.02)
+    nn.init.zeros_(classifier.bias)
+    classifier.to(features.device)
+    optimiser = config.sgd.build(classifier.parameters())
+    batch = min(config.batch, len(features))
+    for epoch in range(config.epochs):
+        for group in optimiser.param_groups:
+            group["lr"] = config.sgd.rate(epoch)
+        generator = torch.Generator().manual_seed(derive(seed, "order", epoch))
+        order = torch.randperm(len(features), generator=generator).to(features.device)
+        loss = features.new_zeros(())
+        for rows in order[: len(order) // batch * batch].split(batch):
+            loss = F.cross_entropy(classifier(features[rows]), labels[rows])
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+        if not torch.isfinite(loss):
+            raise FloatingPointError(
+                f"the linear classifier's loss is {loss.item()} in epoch {epoch + 1}; lower its learning rate "
+                f"(now {config.sgd.rate(epoch):g})"
+            )
+        after_epoch(epoch, classifier)
+    return classifier
+
+
+def run(encoder: Encoder, splits: Splits, stream: str, seed: int, config: Config, context: Context) -> Result:
+    """Top-1, top-5 and per-class accuracy of the reported epoch; "best" and "last" top-1 are both recorded."""
+    context.report(Progress("linear", 0, config.epochs, "features", 0.0))
+    features, labels = extract(encoder, splits.train, stream, context.device)
+    test_features, test_labels = extract(encoder, splits.test, stream, context.device)
+    truth = test_labels.cpu().numpy()
+    history: list[dict[str, float]] = []
+    kept: dict[str, np.ndarray] = {}
+
+    def after_epoch(epoch: int, classifier: nn.Linear) -> None:
+        last = epoch + 1 == config.epochs
+        if not last and (epoch + 1) % config.every:
+            return
+        with torch.no_grad():
+            scores = classifier(test_features).cpu().numpy()
+        top1 = accuracies(scores, truth)[0]["top1"]
+        if not history or top1 > max(entry["top1"] for entry in history):
+            kept["best"] = scores
+        history.append({"epoch": epoch + 1, "top1": top1})
+        kept["last"] = scores
+        context.report(Progress("linear", epoch + 1, config.epochs, f"top-1 {top1:.1%}", 0.0))
+
+    train(features, labels, splits.classes, config, seed, after_epoch)
+    scores = kept[config.report]
+    metrics, per_class = accuracies(scores, truth)
+    metrics["top1_best"] = max(entry["top1"] for entry in history)
+    metrics["top1_last"] = history[-1]["top1"]
+    return Result(metrics, scores, per_class, history)

@@ -1,0 +1,29 @@
+"""Accuracy from scores: top-1, top-5, and per class."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def accuracies(scores: np.ndarray, labels: np.ndarray) -> tuple[dict[str, float], list[float]]:
+    """Top-1 and top-5 accuracy as fractions, and the accuracy of every class.
+
+    Ties go to the smaller class index. A class without test samples has accuracy NaN, and with fewer than five
+    classes top-5 is 1.
+
+    Args:
+        scores: (n, classes), larger is better.
+        labels: (n,) int.
+    Raises:
+        ValueError: when shapes disagree or a score is not finite.
+    """
+    if scores.ndim != 2 or len(scores) != len(labels):
+        raise ValueError(f"scores {scores.shape} do not belong to {len(labels)} labels")
+    if not np.isfinite(scores).all():
+        raise ValueError(f"{np.sum(~np.isfinite(scores))} of {scores.size} scores are not finite")
+    ranking = np.argsort(-scores, axis=1, kind="stable")
+    hit = ranking == labels[:, None]
+    metrics = {"top1": float(hit[:, :1].any(axis=1).mean()), "top5": float(hit[:, :5].any(axis=1).mean())}
+    classes = range(scores.shape[1])
+    per_class = [float(hit[labels == c, 0].mean()) if (labels == c).any() else float("nan") for c in classes]
+    return metrics, per_class

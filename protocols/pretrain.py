@@ -1,0 +1,96 @@
+"""Pretraining: a method, the training loop, and the KNN monitor that chooses a checkpoint (section 4.2).
+
+Two encoders are kept: the last, and the one with the best monitored KNN accuracy, which is the paper's choice. That
+choice looks at the test set; every table says so above its first row.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from methods import At, Method
+from protocols import checkpoint, knn
+from protocols.base import Context, Result, Splits
+from protocols.fit import fit
+from protocols.sgd import SGD
+
+REVISION = 1
+
+
+def encoder_path(folder: Path, select: str) -> Path:
+    """Where a pretraining keeps the encoder "last" or "best-knn"."""
+    return folder / f"encoder-{select}.safetensors"
+
+
+def pretrain(
+    method: Method,
+    splits: Splits,
+    *,
+    sgd: SGD,
+    batch: int,
+    epochs: int,
+    seed: int,
+    monitor: knn.Config,
+    monitor_every: int,
+    run_id: str,
+    header: dict[str, str],
+    context: Context,
+) -> Result:
+    """Trains a method on the training side; labels are used by the monitor only (and by the supervised control).
+
+    Every `monitor_every` epochs and after the last, the encoder's KNN accuracy is measured. Encoders go to
+    context.folder as safetensors with `header`, the run id and their epoch.
+
+    Returns:
+        metrics "knn<k>" of the last monitored epoch and "best_knn<k>" of the best, "best_epoch"; history by epoch.
+    """
+    method.to(context.device)
+    data = splits.train.tensors(context.device)
+    key = f"knn{monitor.k}"
+
+    def keep(select: str, epoch: int) -> None:
+        if context.folder:
+            described = header | {"run": run_id, "epoch": str(epoch + 1), "select": select}
+            checkpoint.save_encoder(encoder_path(context.folder, select), method.encoder(), described)
+
+    def terms_of(x: Tensor, y: Tensor, at: At, generator: torch.Generator) -> dict[str, Tensor]:
+        views = method.views(x, generator)
+        if method.NEEDS_LABELS:
+            views["labels"] = y
+        return method.loss(views, at)
+
+    def after_epoch(epoch: int, history: list[dict[str, Any]]) -> dict[str, Any]:
+        last = epoch + 1 == epochs
+        if not last and (epoch + 1) % monitor_every:
+            return {}
+        metrics = knn.evaluate(method.encoder(), splits, method.stream, monitor, context).metrics
+        if metrics[key] > max((entry[key] for entry in history if key in entry), default=-1.0):
+            keep("best-knn", epoch)
+        if last:
+            keep("last", epoch)
+        return {name: value for name, value in metrics.items() if name.startswith("knn")}
+
+    history = fit(
+        method,
+        terms_of,
+        data,
+        sgd=sgd,
+        batch=batch,
+        epochs=epochs,
+        seed=seed,
+        run_id=run_id,
+        context=context,
+        before_step=method.before_step,
+        after_step=method.after_step,
+        after_epoch=after_epoch,
+    )
+    monitored = [entry for entry in history if key in entry]
+    best = max(monitored, key=lambda entry: entry[key])  # the earliest of equals
+    metrics = {f"knn{k}": monitored[-1][f"knn{k}"] for k in monitor.ks}
+    metrics |= {f"best_knn{k}": best[f"knn{k}"] for k in monitor.ks}
+    metrics["best_epoch"] = float(best["epoch"])
+    return Result(metrics, history=history)

@@ -1,0 +1,35 @@
+"""The optimiser of every training in the paper: SGD with momentum and a learning rate that drops at milestones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+
+@dataclass(frozen=True)
+class SGD:
+    """Defaults are the pretraining of section 4.2 and Table 9."""
+
+    lr: float = 0.1
+    milestones: tuple[int, ...] = (250,)  # epochs that are finished when the rate drops to a tenth
+    gamma: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    nesterov: bool = False
+
+    def rate(self, epoch: int) -> float:
+        """The learning rate in an epoch counted from 0: with milestone 250 the 251st epoch is the first lower."""
+        return self.lr * self.gamma ** sum(epoch >= milestone for milestone in self.milestones)
+
+    def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.SGD:
+        """The optimiser over parameters that need gradients."""
+        return torch.optim.SGD(
+            [p for p in parameters if p.requires_grad],
+            lr=self.lr,
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+            nesterov=self.nesterov,
+        )

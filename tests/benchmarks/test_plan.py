@@ -1,0 +1,82 @@
+"""Plans: counts before and after sharing, order, what is left to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.plan import Plan
+from benchmarks.recipes import Settings
+from benchmarks.runs import Pretrain
+from benchmarks.store import Store
+from benchmarks.tables import TABLES
+
+SETTINGS = Settings("paper", "full")
+
+
+@pytest.mark.parametrize(
+    ("tables", "cells", "naive", "shared"),
+    [
+        (("1",), 56, (84, 84, 14), (42, 42, 14)),
+        (("7",), 8, (8, 8, 0), (8, 8, 0)),
+        (("15",), 20, (20, 20, 0), (10, 20, 0)),
+        (("16",), 20, (20, 20, 0), (10, 20, 0)),
+        (("17",), 16, (16, 16, 0), (8, 16, 0)),
+        (("1", "7", "15", "16", "17"), 120, (148, 148, 14), (70, 94, 14)),
+    ],
+)
+def test_counts(tables: tuple[str, ...], cells: int, naive: tuple[int, ...], shared: tuple[int, ...]) -> None:
+    plan = Plan.of([TABLES[table] for table in tables], SETTINGS)
+    assert sum(map(len, plan.tables.values())) == cells
+    assert tuple(plan.counts().values()) == tuple(zip(naive, shared, strict=True))
+
+
+def test_tables_1_and_7_share_the_complete_method() -> None:
+    plan = Plan.of([TABLES["1"], TABLES["7"]], SETTINGS)
+    common = [plan.runs[run_id] for run_id, tables in plan.users.items() if tables == ["1", "7"]]
+    pretrainings = [run for run in common if isinstance(run, Pretrain)]
+    assert {(run.method, run.data.name, run.data.split, run.stream) for run in pretrainings} == {
+        ("skeattnclr", "ntu60", "xsub", "joint"),
+        ("skeattnclr", "ntu60", "xview", "joint"),
+    }
+    assert len(common) == 4
+    assert "4 runs serve more than one table" in plan.describe()
+
+
+def test_parents_come_first() -> None:
+    plan = Plan.of(TABLES.values(), SETTINGS)
+    seen: set[str] = set()
+    for run in plan.runs.values():
+        assert all(parent.id in seen for parent in run.parents)
+        seen.add(run.id)
+
+
+def record(store: Store, run_id: str, status: str = "ok") -> None:
+    store.write_record({"run": run_id, "status": status, "metrics": {"top1": 0.5}, "error": "boom"})
+
+
+def test_todo_skips_results_but_rebuilds_what_others_read(tmp_path: Path) -> None:
+    store, plan = Store(tmp_path), Plan.of([TABLES["7"]], SETTINGS)
+    store.prepare()
+    assert [run.id for run in plan.todo(store)] == list(plan.runs)
+    for run_id in plan.runs:
+        record(store, run_id)
+    assert plan.todo(store) == []  # results alone are enough to render
+    evaluation = next(run for run in plan.runs.values() if run.parents)
+    (store.records / f"{evaluation.id}.json").unlink()
+    assert plan.todo(store) == [evaluation.parents[0], evaluation]  # its encoder is not there any more
+    for select in ("last", "best-knn"):
+        product = store.product(evaluation.parents[0], select)
+        product.parent.mkdir(parents=True, exist_ok=True)
+        product.touch()
+    assert plan.todo(store) == [evaluation]
+
+
+def test_failed_runs_and_their_children_wait_for_retry(tmp_path: Path) -> None:
+    store, plan = Store(tmp_path), Plan.of([TABLES["7"]], SETTINGS)
+    store.prepare()
+    pretraining = next(iter(plan.runs.values()))
+    record(store, pretraining.id, "failed")
+    assert len(plan.todo(store)) == 14
+    assert len(plan.todo(store, retry_failed=True)) == 16

@@ -1,0 +1,213 @@
+"""One training step of each method against the official one: losses, gradients, and all state afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from backbones import STGCN
+from backbones.streams import to_stream
+from methods import At, Method, SkeAttnCLR, SkeletonCLR, augment
+from tests import official
+
+BACKBONE = STGCN.Config(width=4, out=16, dropout=0.0)
+LOSS, GRADIENT, STATE = 1e-4, 1e-3, 1e-4  # relative, relative, absolute
+
+
+def prepared(kind: str, method: Method, arrays: dict[str, np.ndarray]) -> Method:
+    official.load(kind, method, arrays, "before/")
+    return method.train()
+
+
+def step(method: Method, views: dict[str, Tensor], at: At) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """One step as the trainer does it, with the released SGD; the terms and the gradients."""
+    trained = {name: p for name, p in method.named_parameters() if p.requires_grad}
+    optimiser = torch.optim.SGD(trained.values(), lr=0.1, momentum=0.9, weight_decay=1e-4)
+    method.before_step(at)
+    terms = method.loss(views, at)
+    torch.stack(list(terms.values())).sum().backward()
+    gradients = {name: p.grad.clone() for name, p in trained.items() if p.grad is not None}
+    assert gradients.keys() == trained.keys()
+    optimiser.step()
+    method.after_step(at)
+    return {name: term.detach() for name, term in terms.items()}, gradients
+
+
+def check_gradients(kind: str, got: dict[str, Tensor], arrays: dict[str, np.ndarray]) -> None:
+    want = official.stored(kind, got, arrays, "grad/")
+    compared = [name for name in want if not official.feeds_batchnorm(name)]
+    assert len(compared) == len(want) - 12  # ten temporal convolutions and two shortcuts feed a BatchNorm
+    share, name = official.worst({n: got[n] for n in compared}, {n: want[n] for n in compared}, relative=True)
+    assert share <= GRADIENT, name
+
+
+def check_state(kind: str, method: Method, arrays: dict[str, np.ndarray]) -> None:
+    """Parameters, BatchNorm statistics and queue, of the query and of the key side."""
+    got = method.state_dict()
+    distance, name = official.worst(got, official.stored(kind, got, arrays, "after/"))
+    assert distance <= STATE, name
+
+
+# --- SkeletonCLR --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def skeletonclr(golden):
+    return golden("method_skeletonclr")
+
+
+def released_skeletonclr(arrays, **settings: Any) -> Method:
+    config = SkeletonCLR.Config(
+        dim=8, queue=32, tau=0.07, momentum=0.999, momentum_schedule="constant", **settings
+    )
+    backbone = STGCN(replace(BACKBONE, graph="stgcn"))  # the release of CrosSCLR
+    return prepared("skeletonclr", SkeletonCLR(backbone, "joint", config), arrays)
+
+
+def test_skeletonclr_step_equals_golden(skeletonclr):
+    method = released_skeletonclr(skeletonclr)
+    views = {"query": torch.tensor(skeletonclr["xq"]), "key": torch.tensor(skeletonclr["xk"])}
+    terms, gradients = step(method, views, At(0, 0, 10, 10))
+    assert float(terms["info"]) == pytest.approx(float(skeletonclr["loss"]), rel=LOSS)
+    check_gradients("skeletonclr", gradients, skeletonclr)
+    check_state("skeletonclr", method, skeletonclr)
+
+
+def test_skeletonclr_after_the_step_differs_from_before(skeletonclr):
+    """The comparison above means something: what should move, moves by far more than its tolerance."""
+    moved = {
+        name.removeprefix("after/"): np.abs(array - skeletonclr[name.replace("after/", "before/")]).max()
+        for name, array in skeletonclr.items()
+        if name.startswith("after/encoder_q") and name.endswith("weight")
+    }
+    assert min(moved.values()) > 10 * STATE
+
+
+# --- SkeAttnCLR ---------------------------------------------------------------------------------------------
+
+SKEATTNCLR: dict[str, Any] = {"dim": 8, "queue": 32, "heads": 4}
+AT_10_OF_100 = At(epoch=0, step=10, steps=100, epochs=1)
+
+
+@pytest.fixture(scope="module")
+def skeattnclr(golden):
+    return golden("method_skeattnclr_stgcn")
+
+
+def released_skeattnclr(arrays, **settings: Any) -> Method:
+    config = SkeAttnCLR.Config(**{**SKEATTNCLR, "mix_global_pass": True, **settings})
+    return prepared("skeattnclr", SkeAttnCLR(STGCN(BACKBONE), "joint", config), arrays)
+
+
+def released_views(arrays, stream: str) -> dict[str, Tensor]:
+    """Joints are mixed with the official draws, then the stream is taken."""
+    query, key = torch.tensor(arrays["xq"]), torch.tensor(arrays["xk"])
+    region = torch.tensor(arrays["mix_mask"]).repeat_interleave(4, dim=0).expand(len(query), 32, 25)
+    mix = augment.mix_parts(query, torch.tensor(arrays["randidx"]), region)
+    assert torch.equal(mix, torch.tensor(arrays["x_mix"]))
+    return {name: to_stream(x, stream) for name, x in (("query", query), ("key", key), ("mix", mix))}
+
+
+@pytest.mark.parametrize("stream", ["joint", "bone", "motion"])
+def test_skeattnclr_losses_equal_golden(skeattnclr, stream):
+    terms, _ = step(released_skeattnclr(skeattnclr), released_views(skeattnclr, stream), AT_10_OF_100)
+    parts = skeattnclr[f"{stream}_loss_parts"]
+    got = [float(terms["info"]), float(terms["salient"]) / 0.5, float(terms["nonsalient"]) / 0.5]
+    assert [*got, sum(map(float, terms.values()))] == pytest.approx(parts.tolist(), rel=LOSS)
+
+
+def test_skeattnclr_step_equals_golden(skeattnclr):
+    method = released_skeattnclr(skeattnclr)
+    _, gradients = step(method, released_views(skeattnclr, "joint"), AT_10_OF_100)
+    check_gradients("skeattnclr", gradients, skeattnclr)
+    check_state("skeattnclr", method, skeattnclr)
+
+
+def test_the_global_pass_of_the_mix_changes_statistics_and_nothing_else(skeattnclr):
+    """Why the released form needs the option, and what the default spares."""
+    method = released_skeattnclr(skeattnclr)
+    config = SkeAttnCLR.Config(**SKEATTNCLR)
+    lean = prepared("skeattnclr", SkeAttnCLR(STGCN(BACKBONE), "joint", config), skeattnclr)
+    views = released_views(skeattnclr, "joint")
+    one, other = step(method, views, AT_10_OF_100)[0], step(lean, views, AT_10_OF_100)[0]
+    assert one == other
+    full, spared = method.state_dict(), lean.state_dict()
+    differing = {name for name in full if not torch.equal(full[name], spared[name])}
+    heads = ("query.projector.1", "predict.z.1", "key.projector.1")
+    statistics = ("running_mean", "running_var", "num_batches_tracked")
+    assert differing == {f"{head}.{name}" for head in heads for name in statistics}
+
+
+@pytest.mark.parametrize(
+    ("settings", "changed"),
+    [
+        ({"mu": 0.3}, {"salient", "nonsalient"}),
+        ({"lam": 8.0}, {"salient", "nonsalient"}),
+        ({"heads": 8}, {"salient", "nonsalient"}),
+        ({"opposition": False}, {"salient", "nonsalient"}),
+        ({"tau": 0.07}, {"info", "salient", "nonsalient"}),
+    ],
+)
+def test_every_setting_of_tables_7_and_15_to_17_acts_on_its_terms(skeattnclr, settings, changed):
+    views = released_views(skeattnclr, "joint")
+    base, _ = step(released_skeattnclr(skeattnclr), views, AT_10_OF_100)
+    other, _ = step(released_skeattnclr(skeattnclr, **settings), views, AT_10_OF_100)
+    assert {name for name in base if abs(float(base[name]) - float(other[name])) > 1e-3} == changed
+
+
+@pytest.mark.parametrize("mu", [0.0, 0.1, 0.9, 1.0])
+def test_mu_weighs_salient_against_non_salient(skeattnclr, mu):
+    terms, _ = step(released_skeattnclr(skeattnclr, mu=mu), released_views(skeattnclr, "joint"), AT_10_OF_100)
+    _, salient, other, _ = skeattnclr["joint_loss_parts"]
+    assert float(terms["salient"]) == pytest.approx(mu * salient, rel=LOSS)
+    assert float(terms["nonsalient"]) == pytest.approx((1 - mu) * other, rel=LOSS)
+
+
+@pytest.mark.parametrize("stream", ["joint", "bone", "motion"])
+def test_skeattnclr_mixes_the_joints_of_its_query_view(stream):
+    config = SkeAttnCLR.Config(**SKEATTNCLR, mix_units=(1, 2))
+    x = torch.randn(5, 3, 32, 25, 2, generator=torch.Generator().manual_seed(0))
+    joints, got = (
+        SkeAttnCLR(STGCN(BACKBONE), kind, config).views(x, torch.Generator().manual_seed(1))
+        for kind in ("joint", stream)
+    )
+    query, mix = joints["query"], joints["mix"]
+    pasted = mix != query
+    assert 0 < pasted.float().mean() < 0.25
+    donors = [query.roll(-shift, dims=0) for shift in (1, 2, 3)]
+    assert sum(torch.equal(mix[pasted], donor[pasted]) for donor in donors) == 1
+    assert torch.equal(got["mix"], to_stream(mix, stream))
+
+
+def test_opposition_only_adds_a_negative(skeattnclr):
+    views = released_views(skeattnclr, "joint")
+    opposed, _ = step(released_skeattnclr(skeattnclr), views, AT_10_OF_100)
+    free, _ = step(released_skeattnclr(skeattnclr, opposition=False), views, AT_10_OF_100)
+    assert free["salient"] < opposed["salient"]
+    assert free["nonsalient"] < opposed["nonsalient"]
+
+
+# --- sizes --------------------------------------------------------------------------------------------------
+
+# What the trained official networks carry and never use: a 60-way classifier inside the backbone and a second
+# projector, `proj_obj`. SkeletonCLR replaces the classifier by its head, so nothing is dead there.
+CLASSIFIER, SECOND_PROJECTOR = 60 * 257, 98_816
+
+
+@pytest.mark.parametrize(
+    ("kind", "width", "released", "unused"),
+    [
+        (SkeletonCLR, 16, 920_068, 0),
+        (SkeletonCLR, 64, 3_182_100, 0),
+        (SkeAttnCLR, 16, 1_496_256, CLASSIFIER + SECOND_PROJECTOR),
+        (SkeAttnCLR, 64, 3_758_288, CLASSIFIER + SECOND_PROJECTOR),
+    ],
+)
+def test_trainable_parameters(kind, width, released, unused):
+    method = kind(STGCN(STGCN.Config(width=width)), "joint", kind.Config(queue=8))
+    assert sum(p.numel() for p in method.parameters() if p.requires_grad) == released - unused

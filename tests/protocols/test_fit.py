@@ -1,0 +1,143 @@
+"""Training: exact resume, what a seed changes, errors that name the step, checkpoints that cannot be mistaken."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from methods import METHODS
+from protocols import Context, Interrupted, knn
+from protocols.checkpoint import CheckpointError, load_encoder, load_training, replacing, save_training
+from protocols.pretrain import encoder_path, pretrain
+from protocols.sgd import SGD
+from tests.protocols.small import method, splits
+
+MONITOR = knn.Config(ks=(5,), k=5)
+
+
+def train(
+    name: str, folder: Path | None, epochs: int = 4, seed: int = 0, sgd: SGD | None = None, **context: Any
+):
+    """Pretrains a small method; returns it and the result."""
+    model = method(name)
+    result = pretrain(
+        model,
+        splits(),
+        sgd=sgd or SGD(lr=0.05, milestones=(3,)),
+        batch=8,
+        epochs=epochs,
+        seed=seed,
+        monitor=MONITOR,
+        monitor_every=2,
+        run_id="pretrain-test",
+        header={},
+        context=Context(folder=folder, checkpoint_seconds=0, **context),
+    )
+    return model, result
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("leave_after", [1, 2, 3])
+def test_a_run_that_left_goes_on_bit_for_bit(name: str, leave_after: int, tmp_path: Path) -> None:
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "parts").mkdir()
+    whole, expected = train(name, tmp_path / "whole")
+    left = iter([False] * (leave_after - 1) + [True] * 10)
+    with pytest.raises(Interrupted, match=f"left after epoch {leave_after} of 4"):
+        train(name, tmp_path / "parts", stop=lambda: next(left))
+    resumed, result = train(name, tmp_path / "parts")
+    assert result.history == expected.history
+    for key, tensor in whole.state_dict().items():
+        assert torch.equal(tensor, resumed.state_dict()[key]), key
+    for select in ("best-knn", "last"):
+        files = [encoder_path(tmp_path / part, select).read_bytes() for part in ("whole", "parts")]
+        assert files[0] == files[1]
+
+
+def test_the_seed_changes_everything_random_and_nothing_else_does() -> None:
+    first, again, other = (train("skeletonclr", None, seed=seed)[1].history for seed in (0, 0, 1))
+    assert first == again
+    assert first[0]["info"] != other[0]["info"]
+
+
+def test_log_has_one_line_per_epoch(tmp_path: Path) -> None:
+    train("skeletonclr", tmp_path)
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [1, 2, 3, 4]
+    assert [line["lr"] for line in lines] == pytest.approx([0.05, 0.05, 0.05, 0.005])
+    assert "knn5" in lines[1]
+    assert "knn5" not in lines[0]
+
+
+def test_a_loss_that_is_not_finite_is_named_with_its_step() -> None:
+    with pytest.raises(FloatingPointError, match=r"epoch 1, step [23] of 3: info nan"):
+        train("skeletonclr", None, sgd=SGD(lr=1e30))
+
+
+def test_too_few_samples_for_a_batch() -> None:
+    from protocols.fit import fit
+
+    with pytest.raises(ValueError, match="3 training samples do not fill one batch of 8"):
+        fit(
+            torch.nn.Linear(1, 1),
+            lambda x, y, at, g: {},
+            (torch.zeros(3, 1), torch.zeros(3)),
+            sgd=SGD(),
+            batch=8,
+            epochs=1,
+            seed=0,
+            run_id="",
+            context=Context(),
+        )
+
+
+def test_best_knn_is_the_earliest_best_and_last_is_last(tmp_path: Path) -> None:
+    from safetensors import safe_open
+
+    _, result = train("skeletonclr", tmp_path)
+    accuracies = {entry["epoch"]: entry["knn5"] for entry in result.history if "knn5" in entry}
+    best = max(accuracies, key=lambda epoch: (accuracies[epoch], -epoch))
+    for select, epoch in (("best-knn", best), ("last", 4)):
+        with safe_open(encoder_path(tmp_path, select), "pt") as file:
+            assert json.loads(file.metadata()["about"])["epoch"] == str(epoch)
+    assert result.metrics["best_epoch"] == best
+
+
+def test_encoders_load_strictly_and_only_for_their_run(tmp_path: Path) -> None:
+    trained, _ = train("skeattnclr", tmp_path)
+    path = encoder_path(tmp_path, "last")
+    loaded = load_encoder(path, lambda: method("skeattnclr").encoder(), "pretrain-test")
+    x = torch.randn(2, 3, 16, 25, 1)
+    torch.testing.assert_close(loaded(x).pooled, trained.encoder().eval()(x).pooled)
+    with pytest.raises(CheckpointError, match="belongs to run pretrain-test, not another"):
+        load_encoder(path, lambda: method("skeattnclr").encoder(), "another")
+    with pytest.raises(CheckpointError, match="does not fit"):
+        load_encoder(path, lambda: method("skeletonclr").encoder(), "pretrain-test")
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(CheckpointError, match="is damaged"):
+        load_encoder(path, lambda: method("skeattnclr").encoder(), "pretrain-test")
+
+
+def test_training_checkpoints_are_checked(tmp_path: Path) -> None:
+    path, cpu = tmp_path / "checkpoint.pt", torch.device("cpu")
+    assert load_training(path, "a", cpu) is None
+    save_training(path, "a", {"value": torch.ones(2)})
+    with pytest.raises(CheckpointError, match="belongs to run a"):
+        load_training(path, "b", cpu)
+    path.write_bytes(path.read_bytes()[:-50])
+    with pytest.raises(CheckpointError, match="is damaged"):
+        load_training(path, "a", cpu)
+
+
+def test_replacing_keeps_the_old_file_when_the_block_fails(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), replacing(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,0 +1,81 @@
+"""Linear protocol: cached features are exact, the encoder is untouched, labels matter."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from protocols import Context, derive, linear
+from protocols.features import calibrate, extract
+from protocols.sgd import SGD
+from tests.protocols.small import method, splits
+
+CONFIG = linear.Config(sgd=SGD(lr=0.5, milestones=(6,), weight_decay=0.0), epochs=8, batch=8, every=2)
+
+
+def test_training_on_cached_features_equals_running_the_encoder_every_step() -> None:
+    encoder, data = method("skeletonclr").encoder(), splits()
+    calibrate(encoder, data.train, "joint", torch.device("cpu"))
+    features, labels = extract(encoder, data.train, "joint", torch.device("cpu"))
+    cached = linear.train(features, labels, 3, CONFIG, 0, lambda epoch, classifier: None)
+
+    torch.manual_seed(derive(0, "init"))
+    plain = torch.nn.Linear(16, 3)
+    torch.nn.init.normal_(plain.weight, 0.0, 0.02)
+    torch.nn.init.zeros_(plain.bias)
+    optimiser = torch.optim.SGD(plain.parameters(), lr=0.5, momentum=0.9)
+    encoder.eval()
+    x, y = data.train.tensors(torch.device("cpu"))
+    for epoch in range(CONFIG.epochs):
+        optimiser.param_groups[0]["lr"] = 0.5 if epoch < 6 else 0.05
+        order = torch.randperm(len(x), generator=torch.Generator().manual_seed(derive(0, "order", epoch)))
+        for rows in order.split(8):
+            with torch.no_grad():
+                pooled = encoder(x[rows]).pooled
+            loss = F.cross_entropy(plain(pooled), y[rows])
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+    torch.testing.assert_close(cached.weight, plain.weight, rtol=1e-4, atol=1e-5)
+
+
+def test_encoder_is_untouched_and_modes_are_restored() -> None:
+    encoder, data = method("skeattnclr").encoder().train(), splits()
+    before = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
+    linear.run(encoder, data, "joint", 0, CONFIG, Context())
+    assert encoder.backbone.training
+    assert all(torch.equal(before[name], tensor) for name, tensor in encoder.state_dict().items())
+
+
+def test_last_and_best_are_both_recorded_and_the_reported_one_is_named() -> None:
+    encoder, data = method("skeletonclr").encoder(), splits()
+    calibrate(encoder, data.train, "joint", torch.device("cpu"))
+    last = linear.run(encoder, data, "joint", 0, CONFIG, Context())
+    assert [entry["epoch"] for entry in last.history] == [2, 4, 6, 8]
+    assert last.metrics["top1"] == last.metrics["top1_last"] == last.history[-1]["top1"]
+    best = linear.run(
+        encoder, data, "joint", 0, linear.Config(**vars(CONFIG) | {"report": "best"}), Context()
+    )
+    assert best.metrics["top1"] == best.metrics["top1_best"] == max(e["top1"] for e in best.history)
+    assert best.scores is not None
+    assert best.scores.shape == (24, 3)
+
+
+def test_permuted_labels_give_chance() -> None:
+    encoder, data = method("skeletonclr").encoder(), splits(120)
+    calibrate(encoder, data.train, "joint", torch.device("cpu"))
+    learnt = linear.run(encoder, data, "joint", 0, CONFIG, Context()).metrics["top1"]
+    shuffled = np.random.default_rng(0).permutation(data.train.y)
+    mixed = data._replace(train=data.train._replace(y=shuffled))
+    chance = linear.run(encoder, mixed, "joint", 0, CONFIG, Context()).metrics["top1"]
+    assert learnt > 0.9
+    assert chance < 0.6
+
+
+def test_divergence_is_an_error_that_says_what_to_do() -> None:
+    config = linear.Config(sgd=SGD(lr=1e38, milestones=()), epochs=3, batch=8)
+    features = torch.randn(16, 4) * 1e6
+    with pytest.raises(FloatingPointError, match="lower its learning rate"):
+        linear.train(features, torch.arange(16) % 3, 3, config, 0, lambda epoch, classifier: None)
