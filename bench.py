@@ -47,7 +47,7 @@ def _nearest(message: str) -> str:
 
 def parser() -> Parser:
     """The whole command line."""
-    common = argparse.ArgumentParser(add_help=False)
+    common = Parser(add_help=False)
     common.add_argument("--scale", choices=("auto", "smoke", "demo", "full"), default="auto",
                         help="full: the paper's sizes on real data; demo: minutes on synthetic stand-ins; smoke: "
                         "seconds; auto (default): full if a data set of the table is prepared, else demo")  # fmt: skip
@@ -57,21 +57,19 @@ def parser() -> Parser:
     common.add_argument("--data", type=Path, default=HERE / "data", metavar="DIR", help="prepared data sets")
     common.add_argument("--out", type=Path, default=HERE / "results", metavar="DIR", help="results")
 
-    tables = argparse.ArgumentParser(add_help=False)
+    tables = Parser(add_help=False)
     tables.add_argument("--table", nargs="+", choices=(*TABLES, "all"), metavar="T",
                         help=f"{', '.join(TABLES)} or all")  # fmt: skip
 
-    machine = argparse.ArgumentParser(add_help=False)
-    machine.add_argument(
-        "--jobs", type=_positive, metavar="N", help="worker processes (default: one per core)"
-    )
+    machine = Parser(add_help=False)
+    machine.add_argument("--jobs", type=_positive, metavar="N", help="worker processes (default: one per core)")
     machine.add_argument("--device", default="auto", metavar="auto|cpu|cuda", help="where to compute")
 
     top = Parser("bench.py", description="A benchmark of contrastive self-supervised skeleton action recognition.",
                  epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     commands = top.add_subparsers(dest="command", required=True, parser_class=Parser, metavar="COMMAND")
 
-    def command(name: str, about: str, *parents: argparse.ArgumentParser) -> Parser:
+    def command(name: str, about: str, *parents: Parser) -> Parser:
         return commands.add_parser(name, help=about, description=about, parents=list(parents))
 
     run = command("run", "do what a table, or one run, still needs, and print it", tables, common, machine)
@@ -81,31 +79,21 @@ def parser() -> Parser:
                         ("dataset", "ntu60, ntu120, pku1, pku2, irds"), ("split", "default xsub"),
                         ("stream", "joint (default), bone, motion"), ("protocol", "linear (default), knn")):  # fmt: skip
         run.add_argument(f"--{name}", metavar=name[0].upper(), help=about)
-    run.add_argument(
-        "--set", nargs="+", default=[], metavar="KEY=VALUE", help="settings of the method, e.g. lam=4"
-    )
+    run.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="settings of the method, e.g. lam=4")
     command("plan", "what a table would run, and what tables share", tables, common)
     command("status", "done, running, failed and missing runs of a table", tables, common)
     show = command("show", "everything about one run", common)
     show.add_argument("run_id", metavar="RUN", help="a run id, or its beginning")
     render = command("render", "write tables from the records", tables, common)
-    render.add_argument(
-        "--check", action="store_true", help="write nothing; exit with 3 if a file would change"
-    )
+    render.add_argument("--check", action="store_true", help="write nothing; exit with 3 if a file would change")
     figure = command("figure", "draw a picture", common)
     figure.add_argument("figure", choices=FIGURES, metavar="NAME", help=", ".join(FIGURES))
     data = command("data", "list, prepare or check data sets", common)
     data.add_argument("action", choices=("list", "prepare", "check"))
     data.add_argument("name", nargs="?", metavar="NAME", help="ntu60, ntu120, pku1, pku2, irds")
-    data.add_argument(
-        "--raw", nargs="+", type=Path, default=[], metavar="DIR", help="downloaded files or archives"
-    )
-    data.add_argument(
-        "--frames", type=_positive, metavar="T", help="frames per sequence (default: the recipe's)"
-    )
-    data.add_argument(
-        "--skip-bad", action="store_true", help="leave out unreadable files instead of stopping"
-    )
+    data.add_argument("--raw", nargs="+", type=Path, default=[], metavar="DIR", help="downloaded files or archives")
+    data.add_argument("--frames", type=_positive, metavar="T", help="frames per sequence (default: the recipe's)")
+    data.add_argument("--skip-bad", action="store_true", help="leave out unreadable files instead of stopping")
     data.add_argument("--partial", action="store_true", help="accept fewer files than the complete release")
     command("doctor", "check this machine and installation", common)
     return top

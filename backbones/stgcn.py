@@ -95,9 +95,7 @@ class STGCN(Backbone):
         subsets, joints, _ = adjacency.shape
         h = config.width
         # (channels out, temporal stride) of the ten blocks
-        plan = (
-            [(h, 1)] * 4 + [(2 * h, 2)] + [(2 * h, 1)] * 2 + [(4 * h, 2)] + [(4 * h, 1)] + [(config.out, 1)]
-        )
+        plan = [(h, 1)] * 4 + [(2 * h, 2)] + [(2 * h, 1)] * 2 + [(4 * h, 2)] + [(4 * h, 1)] + [(config.out, 1)]
         self.data_norm = nn.BatchNorm1d(3 * joints)
         self.blocks = nn.ModuleList()
         channels = 3
@@ -110,7 +108,9 @@ class STGCN(Backbone):
 
     def grid(self, frames: int) -> tuple[int, int]:
         """(T', V) after the two temporal strides: 64 -> 16, 50 -> 13."""
-        return -(-(-(-frames // 2)) // 2), skeleton.V
+        for _ in range(2):
+            frames = (frames + 1) // 2
+        return frames, skeleton.V
 
     def forward(self, x: Tensor) -> Features:
         """x (B, 3, T, V, M) -> Features."""

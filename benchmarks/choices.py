@@ -120,9 +120,7 @@ def write_text(path: Path, text: str) -> None:
         with replacing(path) as temporary:
             temporary.write_text(text)
     except OSError as error:
-        raise StoreError(
-            f"cannot write {path}: {error.strerror}. Choose another folder with --out DIR"
-        ) from error
+        raise StoreError(f"cannot write {path}: {error.strerror}. Choose another folder with --out DIR") from error
 
 
 def short(path: Path) -> str:

@@ -95,9 +95,7 @@ def execute(root: str, run_id: str, report: Callable[[Progress], None] = silent)
             text = "".join(traceback.format_exception_only(error)).strip()
             frames = traceback.format_exc().splitlines()
             seconds = round(time.monotonic() - started, 3)
-            store.write_record(
-                record | {"status": "failed", "error": text, "traceback": frames, "seconds": seconds}
-            )
+            store.write_record(record | {"status": "failed", "error": text, "traceback": frames, "seconds": seconds})
             return "failed"
         seconds = round(time.monotonic() - started, 3)
         measured = {"metrics": result.metrics, "history": result.history}
@@ -135,7 +133,7 @@ def _splits(run: Pretrain | Evaluate, machine: Machine):
 
 def _labels(run: Evaluate, machine: Machine) -> np.ndarray:
     test = _splits(run, machine).test
-    return test.y[test.index]
+    return test.y[test.rows]
 
 
 def build_method(run: Pretrain) -> methods.Method:
@@ -195,9 +193,7 @@ def _code() -> dict[str, Any]:
             digest.update(path.relative_to(REPO).as_posix().encode() + path.read_bytes())
     code: dict[str, Any] = {"sources": digest.hexdigest()[:16], "commit": None, "dirty": None}
     with contextlib.suppress(OSError, subprocess.SubprocessError):
-        git = functools.partial(
-            subprocess.run, cwd=REPO, capture_output=True, text=True, timeout=10, check=True
-        )
+        git = functools.partial(subprocess.run, cwd=REPO, capture_output=True, text=True, timeout=10, check=True)
         code["commit"] = git(["git", "rev-parse", "HEAD"]).stdout.strip()
         code["dirty"] = bool(git(["git", "status", "--porcelain", "--untracked-files=no"]).stdout.strip())
     return code

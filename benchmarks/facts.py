@@ -1,7 +1,7 @@
 """What is true of a table's runs: sizes, checkpoint, accuracy, k. Said once, and rows that differ are named.
 
-Why it is read from the runs and not from the recipe: the header must describe what the numbers were made with,
-and under one recipe a row may still come from another (Table 1's "Baseline" is the released code).
+Why it is read from the runs and not from the recipe: the header must describe what the numbers were made
+with, and under one recipe a row may still come from another (Table 1's "Baseline" is the released code).
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ def _size(run: Evaluate) -> str | None:
         return None
     width = getattr(encoder.backbone_config, "width", None)
     backbone = encoder.backbone + ("" if width is None else f" of width {width}")
-    return f"{backbone}, {encoder.data.frames} frames, batch {encoder.batch}, {encoder.epochs} epochs"
+    epochs = f"{encoder.epochs} epoch" + "s" * (encoder.epochs != 1)
+    return f"{backbone}, {encoder.data.frames} frames, batch {encoder.batch}, {epochs}"
 
 
 def _checkpoint(run: Evaluate) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
@@ -99,9 +99,7 @@ def draw(page: Page) -> Figure:
         _draw_row(axes, row, STEP_WIDTH)
         for spine in axes.spines.values():
             spine.set_color("#cccccc")
-        axes.text(
-            -0.012, 0.5, row.title, transform=axes.transAxes, ha="right", va="center", fontsize=12, color=INK
-        )
+        axes.text(-0.012, 0.5, row.title, transform=axes.transAxes, ha="right", va="center", fontsize=12, color=INK)
     figure.text(LEFT, 1 - 0.3 / total, page.title, fontsize=15, fontweight="bold", color=INK, va="center")
     figure.text(LEFT, 1 - 0.62 / total, "time runs from left to right", fontsize=11, color=GREY, va="center")
     figure.text(LEFT, 0.22 / total, page.credit, fontsize=10, color=GREY, va="center")
@@ -118,9 +116,8 @@ def draw(page: Page) -> Figure:
 
 def _settings(extra: dict[str, str]) -> AbstractContextManager[None]:
     """matplotlib's own defaults, whatever the user's matplotlibrc says, so that bytes do not depend on it."""
-    return matplotlib.rc_context(
-        {k: v for k, v in matplotlib.rcParamsDefault.items() if k != "backend"} | extra
-    )
+    defaults: Any = {k: v for k, v in matplotlib.rcParamsDefault.items() if k != "backend"}
+    return matplotlib.rc_context(defaults | extra)
 
 
 def save(figure: Figure, out: Path, stem: str) -> list[Path]:
@@ -158,17 +155,13 @@ def skeletons(out: Path, prepared: Sequence[Page] = ()) -> list[Path]:
     pages = [stand_in_page(), *prepared]
     stems = [page.stem for page in pages]
     if len(set(stems)) != len(stems):
-        raise ValueError(
-            f"two pages would be written to one file: {', '.join(stems)}; give each its own stem"
-        )
+        raise ValueError(f"two pages would be written to one file: {', '.join(stems)}; give each its own stem")
     for page in pages:
         if not page.rows:
             raise ValueError(f"page {page.stem!r} has no rows: give at least one sequence")
         for row in page.rows:
             if row.x.ndim != 4 or row.x.shape[0] != 3 or row.x.shape[2] != V:
-                raise ValueError(
-                    f"{page.stem}: {row.title!r} has shape {row.x.shape}, needed is (3, T, {V}, M)"
-                )
+                raise ValueError(f"{page.stem}: {row.title!r} has shape {row.x.shape}, needed is (3, T, {V}, M)")
             if not np.any(row.x):
                 raise ValueError(f"{page.stem}: {row.title!r} holds no person: every coordinate is 0")
     files: list[Path] = []

@@ -46,7 +46,7 @@ class Plan:
     @cached_property
     def runs(self) -> dict[str, Run]:
         """Every run once, parents before children, in the order of the tables."""
-        wanted = (run for cells in self.tables.values() for cell in cells for run in _runs(cell))
+        wanted = (run for cells in self.tables.values() for cell in cells for run in cell.seeds)
         return {step.id: step for run in wanted for step in closure(run)}
 
     @cached_property
@@ -54,7 +54,7 @@ class Plan:
         """The tables that need each run."""
         users: dict[str, list[str]] = {}
         for table, cells in self.tables.items():
-            ids = {step.id for cell in cells for run in _runs(cell) for step in closure(run)}
+            ids = {step.id for cell in cells for run in cell.seeds for step in closure(run)}
             for run_id in ids:
                 users.setdefault(run_id, []).append(table)
         return users
@@ -65,7 +65,7 @@ class Plan:
             _KIND[type(step)]
             for cells in self.tables.values()
             for cell in cells
-            for run in _runs(cell)
+            for run in cell.seeds
             for step in closure(run)
         )
         shared = Counter(_KIND[type(run)] for run in self.runs.values())
@@ -104,9 +104,7 @@ class Plan:
         lines = []
         for table, cells in self.tables.items():
             skipped = sum(isinstance(cell.runs, Skip) for cell in cells)
-            lines.append(
-                f"Table {table}: {len(cells)} cells" + (f", {skipped} of them n/a" if skipped else "")
-            )
+            lines.append(f"Table {table}: {len(cells)} cells" + (f", {skipped} of them n/a" if skipped else ""))
         lines.append("")
         lines.append(f"{'':14}{'a cell each':>12}{'shared':>9}")
         lines += [f"{kind:14}{naive:>12}{shared:>9}" for kind, (naive, shared) in self.counts().items()]
@@ -118,16 +116,11 @@ class Plan:
             ]
             ordered = [run_id for run_id in self.runs if run_id in set(common)]
             lines += [
-                f"  {run_id}  tables {', '.join(self.users[run_id])}  {label(self.runs[run_id])}"
-                for run_id in ordered
+                f"  {run_id}  tables {', '.join(self.users[run_id])}  {label(self.runs[run_id])}" for run_id in ordered
             ]
         reasons = Counter(self.skips().values())
         lines += [f"n/a in {count} cells: {reason}" for reason, count in reasons.items()]
         return "\n".join(lines)
-
-
-def _runs(cell: Cell) -> tuple[Run, ...]:
-    return () if isinstance(cell.runs, Skip) else cell.runs
 
 
 def cost(run: Run) -> float:

@@ -29,7 +29,7 @@ def clock(seconds: float) -> str:
 class Reporter:
     """Watches runs (see local.Watcher). A context manager: the live display closes with it."""
 
-    def __init__(self, todo: list[Run], store: Store, jobs: int, console: Console) -> None:
+    def __init__(self, todo: list[Run], store: Store, console: Console) -> None:
         self.console, self.store = console, store
         self.total, self.ended = len(todo), 0
         self.costs = {run.id: cost(run) for run in todo}

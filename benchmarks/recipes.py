@@ -90,9 +90,7 @@ class Recipe:
     select: Select = "best-knn"
 
 
-_RELEASED_MOCO = SkeletonCLR.Config(
-    tau=0.07, momentum=0.999, momentum_schedule="constant", key_init="redrawn"
-)
+_RELEASED_MOCO = SkeletonCLR.Config(tau=0.07, momentum=0.999, momentum_schedule="constant", key_init="redrawn")
 _RELEASED_STGCN = STGCN.Config(width=16, graph="stgcn")
 
 PAPER: dict[str, Recipe] = {
@@ -110,9 +108,7 @@ OFFICIAL: dict[str, Recipe] = {
     ),
     "skeattnclr": Recipe(
         SkeAttnCLR.Config(momentum_offset=1, mix_global_pass=True, key_init="redrawn"),
-        linear=linear.Config(
-            sgd=SGD(lr=3.0, milestones=(60, 100), weight_decay=0.0), epochs=150, report="best"
-        ),
+        linear=linear.Config(sgd=SGD(lr=3.0, milestones=(60, 100), weight_decay=0.0), epochs=150, report="best"),
         select="last",
     ),
     "supervised": Recipe(Supervised.Config(), backbone=_RELEASED_STGCN, frames=50, select="last"),

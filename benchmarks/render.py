@@ -1,8 +1,8 @@
 """A table as markdown: what was measured, beside the paper where the two are comparable.
 
 Why so much above the table: a number without its data, checkpoint, epoch, seeds and command is a rumour. What
-is incomplete is marked, never averaged in silence (style sheet, 7). Rendering starts no run and reads no clock
-and no record of its own accord: the same records give the same bytes.
+is incomplete is marked, never averaged in silence. Rendering starts no run and reads no clock and no record of
+its own accord: the same records give the same bytes.
 """
 
 from __future__ import annotations
@@ -87,8 +87,8 @@ def _banner(settings: Settings) -> list[str]:
     if settings.standin is None:
         return []
     text = (
-        f"**NOT COMPARABLE WITH THE PAPER: synthetic stand-ins at {settings.scale} scale.** Every number below "
-        "was measured on made-up skeletons, with networks and schedules cut down to take minutes. It shows "
+        f"**NOT COMPARABLE WITH THE PAPER: synthetic stand-ins at {settings.scale} scale.** Every number "
+        "below was measured on made-up skeletons, with networks and schedules cut down to take minutes. It shows "
         "that the whole path runs, and says nothing about which method is better."
     )
     return [_fill(text, "> ", "> ")]
@@ -97,17 +97,15 @@ def _banner(settings: Settings) -> list[str]:
 def _about(spec: TableSpec, settings: Settings, found: list[Outcome]) -> list[str]:
     """Data, recipe, selection, seeds and how much of the table is there."""
     names = list(dict.fromkeys(name for name, _ in spec.data))
-    kind = (
-        "real recordings" if settings.standin is None else f"synthetic stand-ins, size `{settings.standin}`"
-    )
+    kind = "real recordings" if settings.standin is None else "synthetic stand-ins"
     sets = []
     for name in names:
-        rules = [
-            f"{split} ({catalog.rule(name, split).title})" for owner, split in spec.data if owner == name
-        ]
-        sets.append(f"{catalog.dataset(name).title}: {', '.join(rules)}")
+        splits = [split for owner, split in spec.data if owner == name]
+        if settings.standin is None:  # the rules' words count subjects and videos of the real set
+            splits = [f"{split} ({catalog.rule(name, split).title})" for split in splits]
+        sets.append(f"{catalog.dataset(name).title} {', '.join(splits)}")
     entries = {
-        "Data": f"{kind}. {'. '.join(sets)}.",
+        "Data": f"{kind}: {'; '.join(sets)}",
         "Recipe": f"`{settings.recipe}` at scale `{settings.scale}`",
     }
     if settings.overrides:
@@ -133,9 +131,7 @@ def _commands(spec: TableSpec, settings: Settings) -> list[str]:
 def _legend(spec: TableSpec, n: int, found: list[Outcome], shown: str, beside: bool) -> str:
     """How to read a cell; only marks that occur are explained."""
     text = "Accuracy in percent; "
-    text += (
-        f"mean ± sample standard deviation of n = {n} seeds." if n > 1 else "one seed, so no spread is known."
-    )
+    text += f"mean ± sample standard deviation of n = {n} seeds." if n > 1 else "one seed, so no spread is known."
     if beside:
         whole = ", the difference only where every seed is in" if n > 1 else ""
         text += f" Each cell: measured / paper (difference){whole}."

@@ -173,7 +173,14 @@ def label(run: Run | Untrained | Raw) -> str:
                 for f in fields(run.config)
                 if f.name not in _SIZES and getattr(run.config, f.name) != getattr(defaults, f.name)
             ]
-            parts = [run.method, *changed, run.backbone, f"{run.data.name} {run.data.split}", run.stream, f"seed {run.seed}"]
+            parts = [
+                run.method,
+                *changed,
+                run.backbone,
+                f"{run.data.name} {run.data.split}",
+                run.stream,
+                f"seed {run.seed}",
+            ]
             return " · ".join(parts)
         case Untrained():
             return f"untrained · {run.backbone} · {run.stream} · seed {run.seed}"
@@ -252,4 +259,4 @@ def _typed(value: Any, hint: Any) -> Any:
         if unknown:
             raise ValueError(f"{hint.__qualname__} has no field {', '.join(sorted(unknown))}")
         return hint(**{key: _typed(item, hints[key]) for key, item in value.items()})
-    return float(value) if hint is float else value
+    return float(value) if hint is float and isinstance(value, int) else value

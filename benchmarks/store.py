@@ -111,18 +111,14 @@ class Store:
         path = self.records / f"{run_id}.json"
         try:
             record = json.loads(path.read_text())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except ValueError as error:
-            raise StoreError(
-                f"{path} is not JSON ({error}); delete it and run the same command again"
-            ) from error
+            raise StoreError(f"{path} is not JSON ({error}); delete it and run the same command again") from error
         if record.get("schema") != SCHEMA:
             raise StoreError(f"{path} has schema {record.get('schema')}; this version reads {SCHEMA}")
         if record.get("digest") != _digest(record):
-            raise StoreError(
-                f"{path} was changed after it was written; delete it and run the same command again"
-            )
+            raise StoreError(f"{path} was changed after it was written; delete it and run the same command again")
         return record
 
     def all(self) -> dict[str, dict[str, Any]]:
@@ -174,9 +170,7 @@ class Store:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 return arrays["scores"], arrays["labels"]
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise StoreError(
-                f"{path} cannot be read ({error}); delete it and run the same command again"
-            ) from error
+            raise StoreError(f"{path} cannot be read ({error}); delete it and run the same command again") from error
 
     # Claims
 
@@ -233,9 +227,7 @@ def _lock(path: Path) -> int | None:
                 return descriptor
         except FileNotFoundError:
             pass
-        os.close(
-            descriptor
-        )  # its owner finished and removed it between our open and our lock: try the new one
+        os.close(descriptor)  # its owner finished and removed it between our open and our lock: try the new one
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:

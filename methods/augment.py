@@ -57,10 +57,10 @@ def shear(x: Tensor, s: Tensor) -> Tensor:
 
 
 def normal(x: Tensor, generator: torch.Generator, crop_ratio: int, shear_amplitude: float) -> Tensor:
-    """The normal augmentation N of section 3.1: temporal crop, then shear. 0 switches either off."""
-    if crop_ratio:
+    """The normal augmentation N of section 3.1: temporal crop, then shear. 0 or less switches either off."""
+    if crop_ratio > 0:
         x = temporal_crop(x, draw_crop(x, crop_ratio, generator), crop_ratio)
-    if shear_amplitude:
+    if shear_amplitude > 0:
         x = shear(x, draw_shear(x, shear_amplitude, generator))
     return x
 
@@ -81,6 +81,10 @@ def draw_mix(
     total = -(-frames // MIX_UNIT)
     if batch < 3:
         raise ValueError(f"mixing needs a batch of at least 3, got {batch}")
+    if not 1 <= parts[0] <= parts[1] <= len(skeleton.PARTS):
+        raise ValueError(f"mixing {parts[0]} to {parts[1]} parts is not a range within 1 to {len(skeleton.PARTS)}")
+    if not 1 <= units[0] <= units[1]:
+        raise ValueError(f"mixing {units[0]} to {units[1]} units of frames is not a range from 1 up")
     if units[1] > total:
         raise ValueError(
             f"mixing up to {units[1]} units of {MIX_UNIT} frames does not fit {frames} frames ({total} units)"

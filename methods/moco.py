@@ -42,9 +42,7 @@ class Queue(nn.Module):
         """
         size = self.keys.shape[1]
         if len(keys) > size:
-            raise ValueError(
-                f"a batch of {len(keys)} keys does not fit a queue of {size}; make `queue` larger"
-            )
+            raise ValueError(f"a batch of {len(keys)} keys does not fit a queue of {size}; make `queue` larger")
         columns = (self.position + torch.arange(len(keys), device=keys.device)) % size
         self.keys[:, columns] = keys.t()
         self.position.add_(len(keys)).remainder_(size)
@@ -65,13 +63,15 @@ def momentum_at(start: float, schedule: Schedule, at: At, offset_epochs: int = 0
 @torch.no_grad()
 def follow(key: nn.Module, query: nn.Module, momentum: float, buffers: bool) -> None:
     """key <- momentum * key + (1 - momentum) * query, for parameters and, on request, BatchNorm statistics."""
-    torch._foreach_lerp_(list(key.parameters()), list(query.parameters()), 1 - momentum)
+    mine, theirs = (
+        [*module.parameters(), *(b for b in module.buffers() if buffers and b.is_floating_point())]
+        for module in (key, query)
+    )
+    torch._foreach_lerp_(mine, theirs, 1 - momentum)  # pyright: ignore[reportPrivateImportUsage]
     if buffers:
-        for mine, theirs in zip(key.buffers(), query.buffers(), strict=True):
-            if mine.is_floating_point():
-                mine.lerp_(theirs, 1 - momentum)
-            else:
-                mine.copy_(theirs)
+        for counter, other in zip(key.buffers(), query.buffers(), strict=True):
+            if not counter.is_floating_point():
+                counter.copy_(other)  # BatchNorm's count of batches
 
 
 def initialise(module: nn.Module, init: Init) -> None:

@@ -59,9 +59,7 @@ class SkeAttnCLR(Method):
         mix_parts: tuple[int, int] = (3, 4)  # spatial_l, spatial_u, of five body parts
         mix_units: tuple[int, int] = (4, 7)  # temporal_l, temporal_u, in units of four frames
         mix_per_sample: bool = False  # the release draws one region per batch
-        mix_global_pass: bool = (
-            False  # the release also projects x_mix as a whole: no loss, only BN statistics
-        )
+        mix_global_pass: bool = False  # the release also projects x_mix as a whole: no loss, only BN statistics
         crop_ratio: int = 6
         shear: float = 0.5
         init: moco.Init = "released"

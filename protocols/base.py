@@ -17,15 +17,15 @@ import torch
 
 
 class Split(NamedTuple):
-    """One side of a data split: rows `index` of a data set that is stored once."""
+    """One side of a data split: `rows` of a data set that is stored once."""
 
     x: np.ndarray  # (N, 3, T, V, M) float32, metres; the whole data set, usually a read-only memmap
     y: np.ndarray  # (N,) int64, class of every row
-    index: np.ndarray  # (n,) int64, the rows of this side
+    rows: np.ndarray  # (n,) int64, the rows of this side
 
     def tensors(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
         """This side alone, on the device: x (n, 3, T, V, M), y (n,)."""
-        return torch.from_numpy(self.x[self.index]).to(device), torch.from_numpy(self.y[self.index]).to(
+        return torch.from_numpy(self.x[self.rows]).to(device), torch.from_numpy(self.y[self.rows]).to(
             device
         )
 

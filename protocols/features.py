@@ -25,12 +25,12 @@ def extract(
     modes = {module: module.training for module in encoder.modules()}
     encoder.eval()
     pooled = []
-    for rows in torch.from_numpy(split.index).split(batch):
+    for rows in torch.from_numpy(split.rows).split(batch):
         x = torch.from_numpy(split.x[rows.numpy()]).to(device)
         pooled.append(encoder(to_stream(x, stream)).pooled)
     for module, training in modes.items():
         module.training = training
-    return torch.cat(pooled), torch.from_numpy(split.y[split.index]).to(device)
+    return torch.cat(pooled), torch.from_numpy(split.y[split.rows]).to(device)
 
 
 @torch.no_grad()
@@ -46,7 +46,7 @@ def calibrate(encoder: Encoder, split: Split, stream: str, device: torch.device,
         norm.reset_running_stats()
         norm.momentum = None  # cumulative average over the pass
         norm.train()
-    for rows in torch.from_numpy(split.index).split(batch):
+    for rows in torch.from_numpy(split.rows).split(batch):
         encoder(to_stream(torch.from_numpy(split.x[rows.numpy()]).to(device), stream))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum

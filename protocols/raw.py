@@ -27,7 +27,7 @@ class Config:
 
 
 def _flat(split: Split, stream: str) -> np.ndarray:
-    x = to_stream(torch.from_numpy(np.ascontiguousarray(split.x[split.index])), stream)
+    x = to_stream(torch.from_numpy(np.ascontiguousarray(split.x[split.rows])), stream)
     return x.flatten(1).numpy()
 
 
@@ -38,7 +38,7 @@ def run(encoder: None, splits: Splits, stream: str, seed: int, config: Config, c
 
     context.report(Progress("raw", 0, 1, "", 0.0))
     train, test = _flat(splits.train, stream), _flat(splits.test, stream)
-    labels, truth = splits.train.y[splits.train.index], splits.test.y[splits.test.index]
+    labels, truth = splits.train.y[splits.train.rows], splits.test.y[splits.test.rows]
     nearest = KNeighborsClassifier(config.neighbours).fit(train, labels)
     logistic = LogisticRegression(C=config.regularisation, max_iter=config.iterations)
     logistic.fit(train, labels)

@@ -1,8 +1,8 @@
 """The vocabulary of the stand-ins: an action is a handful of joint rotations with a beat.
 
 Why it exists: a class of the stand-ins is a pattern of body-part movements (which joints, axes, frequency,
-amplitude, lag), as in the real sets. NTU and PKU stand-ins share `ACTIONS`, so that transfer between them makes
-sense; the IRDS stand-in has the nine exercises of IntelliRehabDS.
+amplitude, lag), as in the real sets. NTU and PKU stand-ins share `ACTIONS`, so that transfer between them
+makes sense; the IRDS stand-in has the nine exercises of IntelliRehabDS.
 """
 
 from __future__ import annotations
@@ -155,9 +155,7 @@ ACTIONS: dict[str, Action] = {
     "squat": Action(
         "squat",
         (
-            *_both(
-                Move(R_HIP, 0, 0.7, 0.7, 0.6), Move(R_KNEE, 0, -0.85, 0.85, 0.6, 0.5), Move(R_HIP, 2, 0.15)
-            ),
+            *_both(Move(R_HIP, 0, 0.7, 0.7, 0.6), Move(R_KNEE, 0, -0.85, 0.85, 0.6, 0.5), Move(R_HIP, 2, 0.15)),
             *_both(Move(R_SHOULDER, 0, 1.0, 0.5, 0.6)),
             Move(SPINE, 0, -0.2, 0.2, 0.6, 0.5),
         ),
@@ -237,8 +235,8 @@ def perform(
     """Joint angles (R, T, 25, 3) of R performances of one action.
 
     `seconds` (R, T) is the performer's own clock (tempo included), `envelope` (R, T) in 0..1 says how
-    far into the action the body is, `vigour` (R, 25) scales each joint's movement, `phase` (R,) in turns starts
-    the beat.
+    far into the action the body is, `vigour` (R, 25) scales each joint's movement, `phase` (R,) in turns
+    starts the beat.
     """
     angles = np.zeros((*seconds.shape, V, 3), dtype=np.float32)
     for move in moves:

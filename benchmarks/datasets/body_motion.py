@@ -1,8 +1,8 @@
 """An articulated 25-joint body: bone lengths and joint rotations in, positions of the joints out.
 
 Why it exists: the stand-ins (`synthetic.py`) need people who move, not random curves, so that a graph over
-joints, a shear or a temporal crop means what it means on Kinect recordings. Joints are numbered as in NTU RGB+D.
-Axes are the sensor's, for a person who faces it: +x the person's right, +y up, +z away from the sensor, so
+joints, a shear or a temporal crop means what it means on Kinect recordings. Joints are numbered as in NTU
+RGB+D. Axes are the sensor's, for a person who faces it: +x the person's right, +y up, +z away from the sensor, so
 forward is -z. Rotations are (flex about x, twist about y, spread about z), in radians.
 """
 

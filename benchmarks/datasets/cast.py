@@ -23,7 +23,7 @@ _NTU120 = (
 )
 _PKU1 = (tuple(range(2, 290, 12)), tuple(range(291, 333, 3)))  # videos, one person each; 291..334 test
 _PKU2 = ((1, 4, 5, 6, 8, 9, 10, 11, 12, 13), (2, 3, 7))
-_IRDS = ((101, 103, 105, 201, 203, 205), (102, 104, 106, 202, 204, 206))  # even and odd ranks of the ids
+_IRDS = ((101, 103, 105, 202, 204, 206), (102, 104, 106, 201, 203, 205))
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,7 @@ class Cast:
 
 
 _CASTS: dict[str, Cast] = {
-    "ntu60": Cast(
-        ("drink", "phone", "wave", "throw", "clap", "rub", "kick", "squat", "handshake", "push"), _NTU60, 2
-    ),
+    "ntu60": Cast(("drink", "phone", "wave", "throw", "clap", "rub", "kick", "squat", "handshake", "push"), _NTU60, 2),
     "ntu120": Cast(
         (
             "drink",

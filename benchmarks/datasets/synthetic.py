@@ -33,15 +33,14 @@ _LOOSE[[7, 11, 15, 19, 21, 22, 23, 24]] = 1.8
 def generate(name: str, scale: str, frames: int) -> tuple[np.ndarray, pd.DataFrame]:
     """The stand-in `name` at `scale`: x (N, 3, frames, 25, M) float32, metres, and its cast list.
 
-    Preprocessed like the real sets. Same arguments, same arrays. M is 1 for irds and 2 otherwise; the second person of a one-person action is
-    exactly 0. Raises ValueError for an unknown name or scale and for fewer than 2 frames.
+    Preprocessed like the real sets. Same arguments, same arrays. M is 1 for irds and 2 otherwise; the second
+    person of a one-person action is exactly 0. Raises ValueError for an unknown
+    name or scale and for fewer than 2 frames.
     """
     if frames < 2:
         raise ValueError(f"a stand-in needs at least 2 frames, got {frames}; give 16 to 64")
     actions, meta = actions_of(name, scale), cast_list(name, scale)
-    rng = np.random.Generator(
-        np.random.Philox(np.random.SeedSequence([SEED, *name.encode(), *scale.encode()]))
-    )
+    rng = np.random.Generator(np.random.Philox(np.random.SeedSequence([SEED, *name.encode(), *scale.encode()])))
     label = meta["label"].to_numpy()
     pairs = np.flatnonzero([bool(actions[k].partner) for k in label])
     row_of = np.concatenate([np.arange(len(meta)), pairs])  # one line per person
@@ -94,7 +93,7 @@ def _people(meta: pd.DataFrame, row_of: np.ndarray, second: np.ndarray, rng: np.
     per_joint = (per_joint + per_joint[:, FLIP]) / np.sqrt(2.0)  # both arms alike; the middle a little freer
     vigour = np.exp(0.8 * per_joint + rng.normal(0.0, 0.15, (count, 1)))
     tempo = np.exp(rng.normal(0.0, 0.22, count))
-    left = rng.random(count) < 0.15
+    left = rng.random(count) < 0.1
     mine = who[row_of]
     mine = np.where(second, (mine + 1 + rng.integers(0, count - 1, len(mine))) % count, mine)
     traits = (lengths, posture, vigour, tempo)
@@ -116,7 +115,7 @@ def _motion(
     u = (np.arange(frames, dtype=np.float32) + 0.5) / frames
     # What belongs to a performance is shared by both persons: its clock, its phase, its beginning and end.
     duration, phase = np.exp(rng.normal(1.0, 0.3, len(meta)))[row_of], rng.random(len(meta))[row_of]
-    begin, end = rng.uniform(-0.3, 0.25, len(meta))[row_of], rng.uniform(0.75, 1.3, len(meta))[row_of]
+    begin, end = rng.uniform(-0.3, 0.2, len(meta))[row_of], rng.uniform(0.8, 1.3, len(meta))[row_of]
     tempo = people.tempo[: len(meta)][row_of] * np.exp(rng.normal(0.0, 0.1, len(meta)))[row_of]
     clock = (u * (duration * tempo)[:, None]).astype(np.float32)
     ramp = np.clip((u - begin[:, None]) / 0.15, 0, 1) * np.clip((end[:, None] - u) / 0.15, 0, 1)
@@ -150,7 +149,7 @@ def _motion(
     sway = rng.normal(0.0, 0.04, (lines, 1, len(idle), 3))
     beat, start = rng.uniform(0.1, 0.5, (lines, 1, len(idle), 3)), rng.random((lines, 1, len(idle), 3))
     seconds = (u * duration[:, None])[:, :, None, None]
-    angles[:, :, idle] += rng.normal(0.0, 0.1, sway.shape).astype(np.float32)  # how one stands this time
+    angles[:, :, idle] += rng.normal(0.0, 0.12, sway.shape).astype(np.float32)  # how one stands this time
     angles[:, :, idle] += (sway * np.sin(2 * np.pi * (beat * seconds + start))).astype(np.float32)
     fidget = np.array([body.R_SHOULDER, body.L_SHOULDER, body.R_ELBOW, body.L_ELBOW, body.NECK])
     which = fidget[rng.integers(0, len(fidget), lines)]
@@ -198,9 +197,6 @@ def _recorded(
         lost = hidden[:, None] & (time >= begin[:, None]) & (time < end[:, None])  # (L, T)
         held = np.where(lost, np.maximum(np.ceil(begin)[:, None], 0), time).astype(np.int64)
         seen[:, :, limb] = np.take_along_axis(seen[:, :, limb], held[:, :, None, None], axis=1)
-        jitter = (
-            rng.normal(0.0, 0.03, (lines, frames, len(limb), 3))
-            * (rng.random(lines) < 0.5)[:, None, None, None]
-        )
+        jitter = rng.normal(0.0, 0.03, (lines, frames, len(limb), 3)) * (rng.random(lines) < 0.5)[:, None, None, None]
         seen[:, :, limb] += (lost[:, :, None, None] * jitter).astype(np.float32)
     return seen

@@ -28,6 +28,11 @@ class Cell:
     runs: tuple[Run, ...] | Skip
     metric: str = "top1"
 
+    @property
+    def seeds(self) -> tuple[Run, ...]:
+        """The runs, one per seed; none for a skipped cell."""
+        return () if isinstance(self.runs, Skip) else self.runs
+
 
 @dataclass(frozen=True)
 class TableSpec:

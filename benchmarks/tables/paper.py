@@ -76,9 +76,7 @@ def _parse(printed: str) -> tuple[float | None, float | None]:
         return None, None
     match = _CELL.fullmatch(printed)
     if match is None:
-        raise ValueError(
-            f"paper.toml: {printed!r} is neither {EMPTY!r} nor a number such as '72.0' or '72.0+3.7'"
-        )
+        raise ValueError(f"paper.toml: {printed!r} is neither {EMPTY!r} nor a number such as '72.0' or '72.0+3.7'")
     number, signed, zero = match.groups()
     behind = signed or zero
     return float(number), None if behind is None else float(behind)
@@ -112,17 +110,13 @@ def paper(table: str) -> PaperTable:
     quoted = tuple(block.get("quoted", ()))
     for row, printed in rows.items():
         if len(printed) != len(columns):
-            raise ValueError(
-                f"paper.toml: Table {table}, row {row!r} has {len(printed)} cells, not {len(columns)}"
-            )
+            raise ValueError(f"paper.toml: Table {table}, row {row!r} has {len(printed)} cells, not {len(columns)}")
         for text in printed:
             _parse(text)
     for row in quoted:
         known(f"row of Table {table} (quoted)", row, rows)
     cells = {
-        (row, column): text
-        for row, printed in rows.items()
-        for column, text in zip(columns, printed, strict=True)
+        (row, column): text for row, printed in rows.items() for column, text in zip(columns, printed, strict=True)
     }
     return PaperTable(table, block["title"], columns, tuple(rows), quoted, MappingProxyType(cells))
 

@@ -144,18 +144,14 @@ def _meaning(printed: str) -> Any:
 def settings_tables() -> dict[str, SettingsTable]:
     """Tables 8 to 12 by id, resolved at full scale under recipe `paper` for NTU-60, joint stream."""
     settings = Settings(recipe="paper", scale="full")
-    found = {
-        heading: recipes.resolve(settings, method, "ntu60", "joint") for heading, method in METHODS.items()
-    }
+    found = {heading: recipes.resolve(settings, method, "ntu60", "joint") for heading, method in METHODS.items()}
     return {table: _table(table, found) for table in DECISIONS}
 
 
 def _table(table: str, found: dict[str, Recipe]) -> SettingsTable:
     printed, decisions = paper_settings(table), DECISIONS[table]
     if list(printed.values) != list(decisions):
-        raise ValueError(
-            f"Table {table}: paper.toml has {list(printed.values)}, settings.py {list(decisions)}"
-        )
+        raise ValueError(f"Table {table}: paper.toml has {list(printed.values)}, settings.py {list(decisions)}")
     lines = []
     for name, text in printed.values.items():
         decision = decisions[name]
@@ -185,8 +181,7 @@ def render_settings(table_id: str) -> str:
     """
     table = settings_tables()[known("settings table", table_id, DECISIONS)]
     rows = [
-        [s.name, s.printed, *(_shown(s.resolved[h], s.differs(h)) for h in METHODS), s.where]
-        for s in table.settings
+        [s.name, s.printed, *(_shown(s.resolved[h], s.differs(h)) for h in METHODS), s.where] for s in table.settings
     ]
     markdown = tabulate(
         rows,

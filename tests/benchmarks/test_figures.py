@@ -11,6 +11,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
 from benchmarks import figures
 from benchmarks.datasets import synthetic
@@ -35,9 +36,7 @@ def test_two_files_for_each_page(tmp_path: Path) -> None:
 
 def test_same_bytes_whatever_was_set_before(tmp_path: Path) -> None:
     first = figures.skeletons(tmp_path / "a", [recorded()])
-    with matplotlib.rc_context(
-        {"svg.hashsalt": "other", "lines.linewidth": 9, "font.size": 30, "savefig.dpi": 30}
-    ):
+    with matplotlib.rc_context({"svg.hashsalt": "other", "lines.linewidth": 9, "font.size": 30, "savefig.dpi": 30}):
         again = figures.skeletons(tmp_path / "b", [recorded()])
     for one, two in zip(first, again, strict=True):
         assert one.read_bytes() == two.read_bytes(), one.name
@@ -49,14 +48,14 @@ def test_labels_stay_on_the_paper_and_apart() -> None:
     canvas = figures.FigureCanvasAgg(figure)
     canvas.draw()
     whole = figure.bbox
-    texts = [t for t in figure.findobj(matplotlib.text.Text) if t.get_visible() and t.get_text()]
+    texts = [t for t in figure.findobj(Text) if isinstance(t, Text) and t.get_visible() and t.get_text()]
     boxes = [t.get_window_extent() for t in texts]
     assert len(boxes) >= 12
     for text, box in zip(texts, boxes, strict=True):
         assert min(box.x0, box.y0) >= 0, text.get_text()
         assert box.x1 <= whole.x1, text.get_text()
         assert box.y1 <= whole.y1, text.get_text()
-        assert text.get_fontsize() >= 10
+        assert float(text.get_fontsize()) >= 10
     for k, box in enumerate(boxes):
         assert not any(box.overlaps(other) for other in boxes[k + 1 :]), texts[k].get_text()
 

@@ -1,7 +1,7 @@
 """paper.toml holds the paper's numbers: counted, compared with the text, and consistent where the paper is.
 
-Why the slips are listed: a printed difference that does not follow from the printed numbers is the paper's, and must
-not be mended here by accident or blamed on our transcription.
+Why the slips are listed: a printed difference that does not follow from the printed numbers is the paper's, and
+must not be mended here by accident or blamed on our transcription.
 """
 
 from __future__ import annotations
@@ -46,10 +46,7 @@ def test_number_of_filled_cells() -> None:
 
 
 def test_quoted_baseline_rows_hold_eleven_cells() -> None:
-    quoted = {
-        table: [cell for cell in _filled(paper(table)) if cell[0] in paper(table).quoted]
-        for table in ("1", "2")
-    }
+    quoted = {table: [cell for cell in _filled(paper(table)) if cell[0] in paper(table).quoted] for table in ("1", "2")}
     assert [len(cells) for cells in quoted.values()] == [8, 3]
     assert {row.split("/")[0] for cells in quoted.values() for row, _ in cells} == {"Baseline"}
 
@@ -115,9 +112,7 @@ def test_cells_that_the_paper_prints_twice_agree() -> None:
     for stream in "JMB":
         for row in ("Baseline", "Baseline*", "Ours"):
             one, two = paper("1"), paper("2")
-            assert one.printed(f"{row}/{stream}", "NTU-60 xsub") == two.printed(
-                f"{row}/{stream}", "ST-GCN Xsub"
-            )
+            assert one.printed(f"{row}/{stream}", "NTU-60 xsub") == two.printed(f"{row}/{stream}", "ST-GCN Xsub")
 
 
 @pytest.mark.parametrize("table", [table for table in TABLES if TABLES[table].paper])

@@ -54,9 +54,7 @@ def test_every_single_setting_is_part_of_the_identity() -> None:
         for key in path[:-1]:
             place = place[key]
         old = place[path[-1]]
-        place[path[-1]] = (
-            (not old) if isinstance(old, bool) else f"{old}x" if isinstance(old, str) else (old or 0) + 1
-        )
+        place[path[-1]] = (not old) if isinstance(old, bool) else f"{old}x" if isinstance(old, str) else (old or 0) + 1
         canonical = {json.dumps(s, sort_keys=True) for s in (spec, changed)}
         assert len(canonical) == 2, path
         try:
@@ -68,7 +66,7 @@ def test_every_single_setting_is_part_of_the_identity() -> None:
 
 def test_defaults_are_written_out() -> None:
     pretraining = next(iter(everything("paper", "full").values()))
-    assert pretraining.spec()["config"].keys() >= {f for f in SkeletonCLR.Config.__dataclass_fields__}
+    assert pretraining.spec()["config"].keys() >= set(SkeletonCLR.Config.__dataclass_fields__)
 
 
 def test_another_revision_is_another_run(monkeypatch: pytest.MonkeyPatch) -> None:

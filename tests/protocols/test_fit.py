@@ -19,9 +19,7 @@ from tests.protocols.small import method, splits
 MONITOR = knn.Config(ks=(5,), k=5)
 
 
-def train(
-    name: str, folder: Path | None, epochs: int = 4, seed: int = 0, sgd: SGD | None = None, **context: Any
-):
+def train(name: str, folder: Path | None, epochs: int = 4, seed: int = 0, sgd: SGD | None = None, **context: Any):
     """Pretrains a small method; returns it and the result."""
     model = method(name)
     result = pretrain(
@@ -136,8 +134,13 @@ def test_training_checkpoints_are_checked(tmp_path: Path) -> None:
 def test_replacing_keeps_the_old_file_when_the_block_fails(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("old")
-    with pytest.raises(RuntimeError), replacing(path) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError
+
+    def half() -> None:
+        with replacing(path) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        half()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]

@@ -27,7 +27,7 @@ def test_vote_equals_scikit_learn(block: int) -> None:
     query = F.normalize(torch.randn(50, 8, generator=generator), dim=1)
     labels = torch.randint(5, (200,), generator=generator)
     # for unit vectors, similarity = 1 - distance^2 / 2
-    reference = KNeighborsClassifier(20, weights=lambda d: np.exp((1 - d**2 / 2) / 0.1)).fit(bank, labels)
+    reference = KNeighborsClassifier(20, weights=lambda d: np.exp((1 - d**2 / 2) / 0.1)).fit(bank, labels)  # pyright: ignore[reportArgumentType]
     scores = knn.vote(query, bank, labels, 5, 20, 0.1, block=block)
     share = scores / scores.sum(dim=1, keepdim=True)
     np.testing.assert_allclose(share, reference.predict_proba(query), atol=1e-5)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -55,9 +57,7 @@ def test_last_and_best_are_both_recorded_and_the_reported_one_is_named() -> None
     last = linear.run(encoder, data, "joint", 0, CONFIG, Context())
     assert [entry["epoch"] for entry in last.history] == [2, 4, 6, 8]
     assert last.metrics["top1"] == last.metrics["top1_last"] == last.history[-1]["top1"]
-    best = linear.run(
-        encoder, data, "joint", 0, linear.Config(**vars(CONFIG) | {"report": "best"}), Context()
-    )
+    best = linear.run(encoder, data, "joint", 0, replace(CONFIG, report="best"), Context())
     assert best.metrics["top1"] == best.metrics["top1_best"] == max(e["top1"] for e in best.history)
     assert best.scores is not None
     assert best.scores.shape == (24, 3)

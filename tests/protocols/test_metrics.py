@@ -30,6 +30,7 @@ def test_fusion_is_the_weighted_sum() -> None:
     result = fuse(scores, (0.5, 0.5, 0.4), labels)
     by_hand = 0.5 * scores[0] + 0.5 * scores[1] + 0.4 * scores[2]
     assert result.metrics["top1"] == np.mean(by_hand.argmax(1) == labels)
+    assert result.scores is not None
     np.testing.assert_allclose(result.scores, by_hand, atol=1e-6)
 
 

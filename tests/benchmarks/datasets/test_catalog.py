@@ -89,9 +89,9 @@ def test_stand_ins_are_cut_by_the_same_rules(name: str, split: str) -> None:
     assert train.x is test.x
     assert train.x.shape[1:] == (3, 16, 25, catalog.DATASETS[name].persons)
     assert train.x.dtype == np.float32
-    assert not np.intersect1d(train.index, test.index).size
-    assert set(train.y[train.index]) == set(range(classes))
-    assert set(test.y[test.index]) <= set(range(classes))
+    assert not np.intersect1d(train.rows, test.rows).size
+    assert set(train.y[train.rows]) == set(range(classes))
+    assert set(test.y[test.rows]) <= set(range(classes))
 
 
 def put(data: Path, revision: int = 1, shift: float = 0.0) -> Path:
@@ -120,7 +120,7 @@ def test_prepared_data(tmp_path: Path) -> None:
     put(tmp_path)
     assert catalog.prepared("irds", 8, tmp_path) is None
     train, test, classes = catalog.splits("irds", "xsub", 8, tmp_path)
-    assert (train.index.tolist(), test.index.tolist(), classes) == ([0, 2], [1], 9)
+    assert (train.rows.tolist(), test.rows.tolist(), classes) == ([0, 2], [1], 9)
     assert catalog.splits("irds", "xsub", 8, tmp_path).train.x is train.x  # opened once per process
     put(tmp_path, shift=1.0)  # prepared anew in the same process: the new one is opened
     assert catalog.splits("irds", "xsub", 8, tmp_path).train.x[0, 0, 0, 0, 0] == 1.0

@@ -213,7 +213,7 @@ def test_real_release_is_complete(data: Path) -> None:
     assert manifest["left_out"] == []
     for split, (train, test) in catalog.EXPECTED["irds"].items():
         sides = catalog.splits("irds", split, 32, data)
-        assert (len(sides.train.index), len(sides.test.index)) == (train, test)
+        assert (len(sides.train.rows), len(sides.test.rows)) == (train, test)
         assert sides.classes == 9
 
 
@@ -221,5 +221,5 @@ def test_real_coordinates_make_sense(data: Path) -> None:
     """1-NN on raw coordinates: about .84 is known for another centring, chance is .15."""
     train, test, _ = catalog.splits("irds", "xsub", 32, data)
     flat = train.x.reshape(len(train.x), -1)
-    neighbour = KNeighborsClassifier(1).fit(flat[train.index], train.y[train.index])
-    assert neighbour.score(flat[test.index], test.y[test.index]) > 0.75
+    neighbour = KNeighborsClassifier(1).fit(flat[train.rows], train.y[train.rows])
+    assert neighbour.score(flat[test.rows], test.y[test.rows]) > 0.75

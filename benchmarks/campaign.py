@@ -1,0 +1,127 @@
+"""Tables, settings and a results folder, put together: what is to do, do it, render it, how it ended.
+
+`run`, `plan`, `status` and `render` all ask the same object, so that they cannot disagree.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks import recipes
+from benchmarks.datasets import catalog
+from benchmarks.execute import Machine
+from benchmarks.local import run_all
+from benchmarks.plan import Plan
+from benchmarks.progress import Reporter
+from benchmarks.recipes import Settings
+from benchmarks.render import render_table
+from benchmarks.runs import Fuse, Run
+from benchmarks.store import Store
+from benchmarks.tables import Cell, Skip, TableSpec
+
+
+def unprepared(name: str, data: Path) -> str | None:
+    """Why a data set cannot be used at full scale, or None."""
+    return catalog.prepared(name, recipes.resolve(Settings(), "skeletonclr", name, "joint").frames, data)
+
+
+def scale_for(specs: Sequence[TableSpec], data: Path) -> str:
+    """What --scale auto means: full when any data set of the tables is prepared, else demo."""
+    names = dict.fromkeys(name for spec in specs for name, _ in spec.data)
+    return "full" if any(unprepared(name, data) is None for name in names) else "demo"
+
+
+def root_of(out: Path, scale: str) -> Path:
+    """Results of stand-ins live in a folder of their own."""
+    return out if scale == "full" else out / scale
+
+
+def file_of(root: Path, table: str, recipe: str) -> Path:
+    """Where a rendered table lies."""
+    return root / "tables" / f"table-{table}{'' if recipe == 'paper' else f'-{recipe}'}.md"
+
+
+@dataclass
+class Campaign:
+    """Some tables under some settings, below one results folder."""
+
+    specs: Sequence[TableSpec]
+    settings: Settings
+    out: Path
+    data: Path
+
+    @cached_property
+    def store(self) -> Store:
+        """Records and run folders."""
+        return Store(root_of(self.out, self.settings.scale))
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The plan; at full scale, cells whose data are not prepared are n/a, with the command that prepares them."""
+        whole = Plan.of(self.specs, self.settings)
+        if self.settings.scale != "full":
+            return whole
+        return Plan(self.settings, {table: [self._possible(c) for c in cells] for table, cells in whole.tables.items()})
+
+    def _possible(self, cell: Cell) -> Cell:
+        if isinstance(cell.runs, Skip):
+            return cell
+        reason = next((reason for run in cell.runs if (reason := self._impossible(run))), None)
+        return replace(cell, runs=Skip(reason)) if reason else cell
+
+    def _impossible(self, run: Run) -> str | None:
+        if self.store.done(run):  # a result that came with the repository needs no data
+            return None
+        if isinstance(run, Fuse):
+            return next((reason for member in run.members if (reason := self._impossible(member))), None)
+        key = (run.data.name, run.data.frames)
+        if key not in self._prepared:
+            self._prepared[key] = catalog.prepared(*key, self.data)
+        return self._prepared[key]
+
+    @cached_property
+    def _prepared(self) -> dict[tuple[str, int], str | None]:
+        return {}
+
+    def todo(self, retry_failed: bool = False) -> list[Run]:
+        """What is left to execute, parents first."""
+        return self.plan.todo(self.store, retry_failed)
+
+    def execute(self, todo: list[Run], jobs: int | None, device: str, console: Console) -> None:
+        """Executes runs on this machine and says how they ended."""
+        jobs = min(jobs or os.cpu_count() or 1, len(todo))
+        self.store.prepare()
+        Machine(str(self.data.resolve()), device).save(self.store.root)
+        for run in todo:
+            self.store.write_spec(run)
+        with Reporter(todo, self.store, console) as watcher:
+            outcome = run_all(todo, str(self.store.root), jobs, watcher)
+        ended = Counter(status.partition(":")[0] for status in outcome.statuses.values())
+        console.print(", ".join(f"{count} {status}" for status, count in sorted(ended.items())), markup=False)
+
+    def tables(self) -> dict[Path, str]:
+        """Every table as markdown, by the file it belongs in."""
+        records = {run_id: record for run_id in self.plan.runs if (record := self.store.record(run_id))}
+        return {
+            file_of(self.store.root, spec.id, self.settings.recipe): render_table(
+                replace(spec, cells=lambda _, cells=self.plan.tables[spec.id]: cells), self.settings, records
+            )
+            for spec in self.specs
+        }
+
+    def exit_code(self) -> int:
+        """4 when a run failed, else 3 when a cell has no result, else 0."""
+        statuses = {
+            run_id: record["status"] if (record := self.store.record(run_id)) else None for run_id in self.plan.runs
+        }
+        if "failed" in statuses.values():
+            return 4
+        shown = [run.id for cells in self.plan.tables.values() for cell in cells for run in cell.seeds]
+        return 3 if self.plan.skips() or any(statuses[run_id] is None for run_id in shown) else 0

@@ -1,0 +1,158 @@
+"""The command line: help at once, good words work, bad words get an answer that helps."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import bench
+
+REPO = Path(bench.__file__).parent
+
+
+def say(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
+    """Runs bench.py in this process; returns the exit code and everything it printed."""
+    try:
+        code = bench.main(list(words))
+    except SystemExit as leave:
+        code = int(leave.code or 0)
+    captured = capsys.readouterr()
+    return code, captured.out + captured.err
+
+
+def test_help_does_not_import_torch_and_is_quick() -> None:
+    script = "import sys, bench\ntry: bench.main(['--help'])\nexcept SystemExit: pass\nprint('torch' in sys.modules)"
+    started = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", script], cwd=REPO, capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("False\n")
+    assert "examples:" in done.stdout
+    assert time.monotonic() - started < 5  # 0.1 s on an idle machine; this only catches a heavy import
+
+
+@pytest.mark.parametrize("command", ["run", "plan", "status", "show", "render", "figure", "data", "doctor"])
+def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, text = say(capsys, command, "--help")
+    assert code == 0
+    assert f"bench.py {command}" in text
+
+
+def test_unknown_table(capsys: pytest.CaptureFixture[str]) -> None:
+    code, text = say(capsys, "--table", "99")
+    assert code == bench.USAGE
+    assert "'99'" in text
+    assert "irds" in text
+
+
+def test_unknown_method_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    code, text = say(capsys, "run", "--method", "skelton", "--scale", "smoke")
+    assert code == bench.USAGE
+    assert "no method 'skelton'; did you mean skeletonclr?" in text
+    assert "skeattnclr" in text
+
+
+@pytest.mark.parametrize(
+    ("word", "answer"),
+    [
+        ("lam=abc", "--set lam wants a number, got 'abc'"),
+        ("lam=nan", "--set lam wants a finite number"),
+        ("lamb=2", "no setting 'lamb'; did you mean lam?"),
+        ("lam", "--set wants key=value, got 'lam'"),
+        ("opposition=yes", "wants true or false"),
+        ("heads=2.5", "--set heads wants a whole number"),
+        ("mix_parts=3", "wants 2 numbers with commas between"),
+        ("key_init=other", "no key_init 'other'; there are: copy, redrawn"),
+    ],
+)
+def test_bad_settings(word: str, answer: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, text = say(capsys, "run", "--method", "skeattnclr", "--scale", "smoke", "--set", word)
+    assert code == bench.USAGE
+    assert answer in text
+
+
+def test_unwritable_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    code, text = say(capsys, "--table", "7", "--scale", "smoke", "--out", str(tmp_path / "file" / "out"))
+    assert code == bench.FAILED
+    assert "cannot write results" in text
+    assert "--out DIR" in text
+
+
+def test_missing_raw_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    missing = tmp_path / "nowhere"
+    code, text = say(capsys, "data", "prepare", "irds", "--raw", str(missing), "--data", str(tmp_path))
+    assert code == bench.FAILED
+    assert str(missing) in text
+
+
+def test_truncated_irds_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = ",".join(["0.5"] * 75)
+    (tmp_path / "101_18_0_1_1_stand.txt").write_text(f"{line}\n{line[:101]}")
+    code, text = say(capsys, "data", "prepare", "irds", "--raw", str(tmp_path), "--data", str(tmp_path / "data"))
+    assert code == bench.FAILED
+    assert "101_18_0_1_1_stand" in text
+    assert "75" in text
+
+
+def test_nothing_prepared_says_what_to_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data, out = str(tmp_path / "data"), str(tmp_path / "out")
+    code, text = say(capsys, "--table", "7", "--scale", "full", "--data", data, "--out", out)
+    assert code == bench.MISSING
+    assert "bench.py data prepare ntu60 --raw DIR" in text
+    assert "80.3" in text  # the paper's numbers stand there, ours are n/a
+
+
+def test_auto_is_demo_without_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, text = say(capsys, "run", "--table", "1", "--dry-run", "--data", str(tmp_path), "--out", str(tmp_path))
+    assert code == 0
+    assert "demo scale, synthetic stand-ins" in text
+    assert "42 pretrainings, 42 evaluations, 14 fusions; 98 of 98 runs to do" in text
+
+
+def test_plan_shows_what_tables_1_and_7_share(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, text = say(capsys, "plan", "--table", "1", "7", "--scale", "smoke", "--out", str(tmp_path))
+    assert code == 0
+    assert "4 runs serve more than one table" in text
+    assert "tables 1, 7  skeattnclr · stgcn · ntu60 xsub · joint · seed 0" in text
+
+
+def test_settings_tables_need_no_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for table in ("8", "9", "10", "11", "12"):
+        code, text = say(capsys, "render", "--table", table, "--out", str(tmp_path))
+        assert code == 0, text
+    assert len(list(tmp_path.rglob("table-*.md"))) == 5
+    code, _ = say(capsys, "render", "--table", "8", "--check", "--out", str(tmp_path))
+    assert code == 0
+    next(tmp_path.rglob("table-8.md")).write_text("by hand")
+    code, text = say(capsys, "render", "--table", "8", "--check", "--out", str(tmp_path))
+    assert code == bench.MISSING
+    assert "is not what the records say" in text
+
+
+def test_data_list_and_doctor(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, text = say(capsys, "data", "list", "--data", str(tmp_path))
+    assert code == 0
+    assert all(name in text for name in ("ntu60", "ntu120", "pku1", "pku2", "irds"))
+    code, text = say(capsys, "doctor", "--data", str(tmp_path), "--out", str(tmp_path))
+    assert code == 0
+    assert "all well" in text
+
+
+def test_one_single_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["run", "--method", "skeattnclr", "--scale", "smoke", "--set", "lam=4", "--out", str(tmp_path)]
+    code, text = say(capsys, *words, "--jobs", "1")
+    assert code == 0, text
+    assert "lam=4.0" in text
+    assert "top1" in text
+    records = [json.loads(path.read_text()) for path in (tmp_path / "smoke" / "records").glob("*.json")]
+    assert {record["kind"] for record in records} == {"Pretrain", "Evaluate"}
+    assert all(record["status"] == "ok" for record in records)
+    code, text = say(capsys, "show", records[0]["run"], "--out", str(tmp_path))
+    assert code == 0
+    assert '"lam": 4.0' in text
+    code, text = say(capsys, *words, "--jobs", "1")
+    assert "0 of 2 runs to do" in text
