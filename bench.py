@@ -77,7 +77,8 @@ def parser() -> Parser:
     run.add_argument("--retry-failed", action="store_true", help="try failed runs again")
     for name, about in (("method", "for one run instead of a table"), ("backbone", "default stgcn"),
                         ("dataset", "ntu60, ntu120, pku1, pku2, irds"), ("split", "default xsub"),
-                        ("stream", "joint (default), bone, motion"), ("protocol", "linear (default), knn")):  # fmt: skip
+                        ("stream", "joint (default), bone, motion"),
+                        ("protocol", "linear (default), knn")):  # fmt: skip
         run.add_argument(f"--{name}", metavar=name[0].upper(), help=about)
     run.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="settings of the method, e.g. lam=4")
     command("plan", "what a table would run, and what tables share", tables, common)

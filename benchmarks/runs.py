@@ -26,7 +26,7 @@ Select = Literal["best-knn", "last"]
 
 @dataclass(frozen=True)
 class Data:
-    """One split of one data set at one number of frames; `standin` is the size of a synthetic stand-in, if it is one."""
+    """One split of a data set at a number of frames; `standin` is the size of a synthetic stand-in, if it is one."""
 
     name: str
     split: str

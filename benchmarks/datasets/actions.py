@@ -136,7 +136,7 @@ ACTIONS: dict[str, Action] = {
     "rub": Action(
         "rub hands",
         (
-            *_both(Move(R_SHOULDER, 0, 0.4), Move(R_SHOULDER, 1, 0.45)),
+            *_both(Move(R_SHOULDER, 0, 0.25), Move(R_SHOULDER, 1, 0.45)),
             Move(R_ELBOW, 0, 1.3, 0.45, 1.6),
             Move(L_ELBOW, 0, 1.3, 0.45, 1.6, 0.5),
         ),
