@@ -26,6 +26,7 @@ import torch
 import backbones
 import methods
 from benchmarks.datasets import catalog
+from benchmarks.datasets import store as prepared
 from benchmarks.runs import Evaluate, Fuse, Pretrain, Raw, Run, Untrained, label
 from benchmarks.store import Store, StoreError, _write_json
 from methods import Encoder, moco
@@ -84,6 +85,7 @@ def execute(root: str, run_id: str, report: Callable[[Progress], None] = silent)
             "parents": [parent.id for parent in run.parents],
             "environment": _environment(machine),
             "code": _code(),
+            "data": _data(run, machine),
         }
         try:
             result = _perform(run, store, machine, report)
@@ -124,6 +126,14 @@ def _perform(run: Run, store: Store, machine: Machine, report: Callable[[Progres
     assert result.scores is not None
     store.write_scores(run.id, result.scores, labels)
     return result
+
+
+def _data(run: Run, machine: Machine) -> dict[str, Any] | None:
+    """Which prepared data set it was, None for stand-ins and fusions: checksums, and how much was left out."""
+    if isinstance(run, Fuse) or run.data.standin:
+        return None
+    manifest = prepared.read_manifest(prepared.folder_of(Path(machine.data), run.data.name, run.data.frames))
+    return {"sha256": manifest["sha256"], "left_out": len(manifest["left_out"])}
 
 
 def _splits(run: Pretrain | Evaluate, machine: Machine):
@@ -173,9 +183,9 @@ def _encoder(run: Evaluate, store: Store, context: Context, splits) -> Encoder |
         case Untrained() as source:
             torch.manual_seed(derive(source.seed, "init"))
             backbone = backbones.build(source.backbone, source.backbone_config)
+            moco.initialise(backbone, source.init)
             encoder = Encoder(backbone, torch.nn.Identity()).to(context.device).eval()
             if source.calibrate:
-                moco.released_init(encoder)
                 calibrate(encoder, splits.train, source.stream, context.device)
             return encoder
         case Pretrain() as source:

@@ -27,7 +27,7 @@ STEPS, STEP_WIDTH = 7, 1.6  # moments per sequence, metres of paper for each
 WIDTH, LEFT, RIGHT = 12.5, 0.135, 0.99  # inches; margins as parts of the width
 HEADER, FOOTER, GAP = 0.85, 0.4, 0.1  # inches
 HEAD = 3
-_SHOWN = ((0, 2), (2, 7), (3, 8), (4, 11), (6, 20), (7, 5), (8, 14), (9, 30))  # (class, n-th recording)
+_SHOWN = ((0, 2), (2, 37), (3, 8), (4, 12), (6, 12), (7, 23), (8, 28), (9, 13))  # (class, n-th recording)
 TURN, TILT = np.radians(15.0), np.radians(8.0)  # the drawing looks from a little aside and above
 INK, GREY = "#222222", "#6b6b6b"
 # Sides differ in hue, in lightness, in width and in dashes: they read in grey and for colour-blind eyes.
@@ -69,6 +69,8 @@ def _draw_row(axes: Axes, row: Sequence3D, step_width: float) -> None:
     picked = np.linspace(0, row.x.shape[1] - 1, STEPS).round().astype(int)
     present = [m for m in range(row.x.shape[3]) if np.any(row.x[..., m])]
     flat = project(row.x[:, picked].astype(np.float64))
+    # Leaning people lie to one side of their own shoulders; each stands in the middle of his place instead.
+    flat[0] -= (flat[0].max(axis=(0, 1)) + flat[0].min(axis=(0, 1))) / 2
     for step in range(STEPS):
         for order, person in enumerate(present):
             aside = 0.0 if len(present) == 1 else (order - 0.5) * 0.5

@@ -71,7 +71,7 @@ DEMO = Size(
     linear=linear.Config(sgd=SGD(lr=3.0, milestones=(60,), weight_decay=0.0), batch=64),
 )  # fmt: skip
 IRDS = Size(
-    width=16, out=64, frames=32, batch=64, queue=256, epochs=40, milestones=(33,), monitor_every=5,
+    width=8, out=64, frames=16, batch=64, queue=512, epochs=60, milestones=(50,), monitor_every=10,
     monitor=knn.Config(), linear=linear.Config(),
 )  # fmt: skip
 
@@ -197,9 +197,11 @@ def pretraining(
     )
 
 
-def untrained(settings: Settings, method: str, data: str, stream: str, seed: int) -> Untrained:
-    """The backbone of a method's recipe with random weights."""
-    return Untrained("stgcn", resolve(settings, method, data, stream).backbone, stream, seed)
+def untrained(settings: Settings, method: str, data: str, stream: str, seed: int, calibrate: bool = False) -> Untrained:
+    """The backbone of a method's recipe with random weights; see runs.Untrained for `calibrate`."""
+    found = resolve(settings, method, data, stream)
+    init = getattr(found.config, "init", "torch")
+    return Untrained("stgcn", found.backbone, stream, seed, init, calibrate)
 
 
 def evaluation(

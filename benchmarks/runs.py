@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from backbones import BACKBONES
 from benchmarks.datasets import catalog
-from methods import METHODS
+from methods import METHODS, moco
 from protocols import PROTOCOLS, fuse, knn, pretrain
 from protocols.sgd import SGD
 
@@ -67,13 +67,15 @@ class _Run:
 class Untrained(_Run):
     """A backbone with its initial weights: the control for every protocol. Needs no execution of its own.
 
-    calibrate: BatchNorm statistics are measured on the training side first (no labels, no gradient).
+    calibrate: BatchNorm statistics are measured on the training side first (no labels, no gradient), as in any
+    trained network; otherwise BatchNorm is still the identity.
     """
 
     backbone: str
     backbone_config: Any
     stream: str
     seed: int
+    init: moco.Init = "torch"
     calibrate: bool = False
 
     @property

@@ -31,14 +31,11 @@ class Config:
     epochs: int = 100
     batch: int = 128
     every: int = 5  # epochs between evaluations
-    report: Literal["last", "best"] = (
-        "last"  # whose accuracy: of the last epoch, or of the best on the test set
-    )
+    report: Literal["last", "best"] = "last"  # the last epoch's accuracy, or the best epoch's on the test set
+    standardise: bool = False  # features to mean 0, deviation 1 on the training side: no encoder wins by scale
 
 
-def train(
-    features: Tensor, labels: Tensor, classes: int, config: Config, seed: int, after_epoch
-) -> nn.Linear:
+def train(features: Tensor, labels: Tensor, classes: int, config: Config, seed: int, after_epoch) -> nn.Linear:
     """SGD on features (n, C), labels (n,); calls after_epoch(epoch, classifier). The last short batch is dropped.
 
     Raises:
@@ -76,6 +73,9 @@ def run(encoder: Encoder, splits: Splits, stream: str, seed: int, config: Config
     context.report(Progress("linear", 0, config.epochs, "features", 0.0))
     features, labels = extract(encoder, splits.train, stream, context.device)
     test_features, test_labels = extract(encoder, splits.test, stream, context.device)
+    if config.standardise:
+        mean, deviation = features.mean(dim=0), features.std(dim=0).clamp(min=1e-8)
+        features, test_features = (features - mean) / deviation, (test_features - mean) / deviation
     truth = test_labels.cpu().numpy()
     history: list[dict[str, float]] = []
     kept: dict[str, np.ndarray] = {}

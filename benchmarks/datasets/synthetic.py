@@ -23,7 +23,7 @@ from benchmarks.datasets.preprocess import centre, face_camera
 __all__ = ["NAMES", "SCALES", "cast_list", "class_titles", "generate"]
 
 REVISION = 1  # part of the run id: bump when the arrays change
-SEED = 2
+SEED = 3
 
 _LIMBS = ([6, 7, 21, 22], [10, 11, 23, 24], [13, 14, 15], [17, 18, 19])  # what a sensor loses together
 _LOOSE = np.ones(V)  # hands, feet and their ends are found less exactly
@@ -74,26 +74,31 @@ def _people(meta: pd.DataFrame, row_of: np.ndarray, second: np.ndarray, rng: np.
     """Traits belong to a subject; a partner is somebody else of the same cast."""
     who = np.unique(meta["subject"].to_numpy(), return_inverse=True)[1]
     count = int(who.max()) + 1
-    limbs = rng.normal(0.0, 0.11, (count, len(PARTS)))
+
+    def spread(deviation: float, size: int | tuple[int, ...]) -> np.ndarray:
+        """Normal, but nobody is extreme: with ten test subjects, one giant would decide an accuracy."""
+        return deviation * np.clip(rng.standard_normal(size), -1.5, 1.5)
+
+    limbs = spread(0.09, (count, len(PARTS)))
     limbs[:, 2], limbs[:, 4] = limbs[:, 1], limbs[:, 3]  # people are symmetric
-    lengths = np.exp(rng.normal(0.0, 0.09, (count, 1)) + rng.normal(0.0, 0.02, (count, V)))
+    lengths = np.exp(spread(0.07, (count, 1)) + spread(0.02, (count, V)))
     lengths = (lengths + lengths[:, FLIP]) / 2
     for part, joints in enumerate(PARTS.values()):
         lengths[:, list(joints)] *= np.exp(limbs[:, part, None])
     posture = np.zeros((count, V, 3))
-    posture[:, [body.ROOT, body.SPINE, body.CHEST, body.NECK], 0] = rng.normal(0.0, 0.08, (count, 4))
-    open_arms, bent = np.abs(rng.normal(0.15, 0.08, count)), np.abs(rng.normal(0.25, 0.12, count))
-    arms_forward = rng.normal(0.05, 0.1, count)
+    posture[:, [body.ROOT, body.SPINE, body.CHEST, body.NECK], 0] = spread(0.08, (count, 4))
+    open_arms, bent = np.abs(0.15 + spread(0.1, count)), np.abs(0.3 + spread(0.15, count))
+    arms_forward = 0.05 + spread(0.12, count)
     for sign, shoulder, hip in ((1, body.R_SHOULDER, body.R_HIP), (-1, body.L_SHOULDER, body.L_HIP)):
         posture[:, shoulder, 2] = sign * open_arms
         posture[:, shoulder, 0] = arms_forward
         posture[:, shoulder + 1, 0] = bent
         posture[:, hip, 2] = sign * np.abs(rng.normal(0.08, 0.06, count))
-    per_joint = rng.normal(0.0, 0.15, (count, V))
+    per_joint = spread(0.15, (count, V))
     per_joint = (per_joint + per_joint[:, FLIP]) / np.sqrt(2.0)  # both arms alike; the middle a little freer
-    vigour = np.exp(0.8 * per_joint + rng.normal(0.0, 0.15, (count, 1)))
-    tempo = np.exp(rng.normal(0.0, 0.25, count))
-    left = rng.random(count) < 0.1
+    vigour = np.exp(0.8 * per_joint + spread(0.15, (count, 1)))
+    tempo = np.exp(spread(0.25, count))
+    left = rng.random(count) < 0.15
     mine = who[row_of]
     mine = np.where(second, (mine + 1 + rng.integers(0, count - 1, len(mine))) % count, mine)
     traits = (lengths, posture, vigour, tempo)
@@ -115,7 +120,7 @@ def _motion(
     u = (np.arange(frames, dtype=np.float32) + 0.5) / frames
     # What belongs to a performance is shared by both persons: its clock, its phase, its beginning and end.
     duration, phase = np.exp(rng.normal(1.0, 0.3, len(meta)))[row_of], rng.random(len(meta))[row_of]
-    begin, end = rng.uniform(-0.3, 0.2, len(meta))[row_of], rng.uniform(0.8, 1.3, len(meta))[row_of]
+    begin, end = rng.uniform(-0.3, 0.25, len(meta))[row_of], rng.uniform(0.75, 1.3, len(meta))[row_of]
     tempo = people.tempo[: len(meta)][row_of] * np.exp(rng.normal(0.0, 0.1, len(meta)))[row_of]
     clock = (u * (duration * tempo)[:, None]).astype(np.float32)
     ramp = np.clip((u - begin[:, None]) / 0.15, 0, 1) * np.clip((end[:, None] - u) / 0.15, 0, 1)
@@ -136,7 +141,7 @@ def _motion(
                 angles[mine] = done
 
     angles += people.posture[:, None]
-    seated = rng.random(lines) < 0.5
+    seated = rng.random(lines) < 0.35
     may_sit = np.array([a.seated for a in actions])[label]
     if "position" in meta:
         seated = (~meta["position"].isin(["stand", "stand-frame"])).to_numpy()[row_of]
@@ -149,12 +154,10 @@ def _motion(
     sway = rng.normal(0.0, 0.04, (lines, 1, len(idle), 3))
     beat, start = rng.uniform(0.1, 0.5, (lines, 1, len(idle), 3)), rng.random((lines, 1, len(idle), 3))
     seconds = (u * duration[:, None])[:, :, None, None]
-    loose = np.array([0.05, 0.05, 0.1, 0.15, 0.15, 0.22, 0.22])[:, None]  # how one stands this time, as `idle`
-    angles[:, :, idle] += (loose * rng.normal(0.0, 1.0, sway.shape)).astype(np.float32)
     angles[:, :, idle] += (sway * np.sin(2 * np.pi * (beat * seconds + start))).astype(np.float32)
     fidget = np.array([body.R_SHOULDER, body.L_SHOULDER, body.R_ELBOW, body.L_ELBOW, body.NECK])
     which = fidget[rng.integers(0, len(fidget), lines)]
-    size = rng.random(lines) < 0.5
+    size = rng.random(lines) < 0.4
     hold, swing = rng.uniform(0, 0.4, lines) * size, rng.uniform(0, 0.2, lines) * size
     beat1, start1 = rng.uniform(0.3, 1.5, lines), rng.random(lines)
     wobble = np.sin(2 * np.pi * (beat1[:, None] * seconds[:, :, 0, 0] + start1[:, None]))
@@ -178,7 +181,7 @@ def _recorded(
     yaw += rng.normal(0.0, 0.2, len(meta))[row_of]
     paired = np.isin(row_of, pairs)
     yaw += np.where(paired, np.where(second, -0.8, 0.8), 0.0)
-    heights, distances = rng.uniform(0.7, 1.6, 33), rng.uniform(2.2, 4.0, 33)
+    heights, distances = rng.uniform(0.8, 2.1, 33), rng.uniform(2.2, 4.0, 33)
     tilt = np.arctan((heights[setup] - 0.9) / distances[setup]) + rng.normal(0.0, 0.05, len(meta))[row_of]
     zero = np.zeros(lines)
     turn = body.rotation(np.stack([tilt, yaw, zero], axis=-1))  # R_x(tilt) R_y(yaw)

@@ -68,6 +68,13 @@ def test_the_right_hand_is_drawn_to_the_left_as_a_camera_sees_it() -> None:
     assert abs(up[0, 10, 0]) < 0.1
 
 
+def test_nobody_stands_in_anybody_s_way() -> None:
+    for row in figures.stand_in_page().rows:
+        present = np.any(row.x, axis=(0, 1, 2))
+        widths = np.ptp(figures.project(row.x)[0], axis=(0, 1))[present]
+        assert widths.max() < figures.STEP_WIDTH * (0.5 if present.sum() == 2 else 1.0), row.title
+
+
 def test_both_people_of_a_two_person_action_are_shown() -> None:
     page = figures.stand_in_page()
     pairs = [row for row in page.rows if np.any(row.x[..., 1])]
