@@ -182,8 +182,10 @@ def figure(arguments: argparse.Namespace) -> int:
     """Draws a picture."""
     from benchmarks import figures
 
-    scale = "demo" if arguments.scale == "auto" else arguments.scale
-    for path in figures.skeletons(root_of(arguments.out, scale) / "figures"):
+    ready = [name for name in catalog.DATASETS if unprepared(name, arguments.data) is None]
+    frames = {name: recipes.resolve(Settings(), "skeletonclr", name, "joint").frames for name in ready}
+    pages = [figures.recorded_page(name, frames[name], arguments.data) for name in ready]
+    for path in figures.skeletons(arguments.out / "figures", pages):
         print(choices.short(path))
     return 0
 

@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from backbones.skeleton import BONES, PARTS, V
-from benchmarks.datasets import synthetic
+from benchmarks.datasets import catalog, store, synthetic
 
 STEPS, STEP_WIDTH = 7, 1.6  # moments per sequence, metres of paper for each
 WIDTH, LEFT, RIGHT = 12.5, 0.135, 0.99  # inches; margins as parts of the width
@@ -133,7 +133,7 @@ def save(figure: Figure, out: Path, stem: str) -> list[Path]:
 
 
 def stand_in_page() -> Page:
-    """Seven actions of the NTU-60 stand-in, each by another person, the last two by two people."""
+    """Eight actions of the NTU-60 stand-in, each by another person, the last two by two people."""
     x, meta = synthetic.generate("ntu60", "demo", 32)
     titles = synthetic.class_titles("ntu60", "demo")
     rows = []
@@ -146,6 +146,17 @@ def stand_in_page() -> Page:
         "Generated, not recorded. People are centred on the spine shoulder and turned to face the sensor.",
         rows,
     )
+
+
+def recorded_page(name: str, frames: int, data: Path) -> Page:
+    """The first recording of every other class of a prepared data set, at most eight rows."""
+    entry = catalog.dataset(name)
+    x, meta, _ = store.load(store.folder_of(data, name, frames))
+    labels = sorted(meta["label"].unique())
+    chosen = labels[:: max(1, -(-len(labels) // 8))]
+    first = {label: int(np.flatnonzero(meta["label"].to_numpy() == label)[0]) for label in chosen}
+    rows = [Sequence3D(f"class {label}", x[row]) for label, row in first.items()]
+    return Page(f"skeletons-{name}", f"{entry.title}, prepared at {frames} frames", entry.credit, rows)
 
 
 def skeletons(out: Path, prepared: Sequence[Page] = ()) -> list[Path]:

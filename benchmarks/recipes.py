@@ -200,7 +200,7 @@ def pretraining(
 def untrained(settings: Settings, method: str, data: str, stream: str, seed: int, calibrate: bool = False) -> Untrained:
     """The backbone of a method's recipe with random weights; see runs.Untrained for `calibrate`."""
     found = resolve(settings, method, data, stream)
-    init = getattr(found.config, "init", "torch")
+    init: moco.Init = getattr(found.config, "init", "torch")
     return Untrained("stgcn", found.backbone, stream, seed, init, calibrate)
 
 

@@ -185,13 +185,15 @@ def label(run: Run | Untrained | Raw) -> str:
             ]
             return " · ".join(parts)
         case Untrained():
-            return f"untrained · {run.backbone} · {run.stream} · seed {run.seed}"
+            calibrated = ", BN calibrated" if run.calibrate else ""
+            return f"untrained{calibrated} · {run.backbone} · {run.stream} · seed {run.seed}"
         case Raw():
             return f"raw coordinates · {run.stream}"
         case Evaluate():
             elsewhere = not isinstance(run.encoder, Pretrain) or run.encoder.data != run.data
             where = f" on {run.data.name} {run.data.split}" if elsewhere else ""
-            return f"{run.protocol} of {label(run.encoder)}{where}"
+            how = ", standardised" if getattr(run.config, "standardise", False) else ""
+            return f"{run.protocol}{how} of {label(run.encoder)}{where}"
         case Fuse():
             streams = "+".join(member.encoder.stream for member in run.members)
             return f"fuse {streams} of {label(run.members[0].encoder)}"

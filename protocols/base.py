@@ -25,9 +25,7 @@ class Split(NamedTuple):
 
     def tensors(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
         """This side alone, on the device: x (n, 3, T, V, M), y (n,)."""
-        return torch.from_numpy(self.x[self.rows]).to(device), torch.from_numpy(self.y[self.rows]).to(
-            device
-        )
+        return torch.from_numpy(self.x[self.rows]).to(device), torch.from_numpy(self.y[self.rows]).to(device)
 
 
 class Splits(NamedTuple):

@@ -28,9 +28,7 @@ class Config:
     ks: tuple[int, ...] = (10, 20, 40)
     k: int = 20  # whose scores and per-class accuracy are stored; "top1" is its accuracy
     temperature: float = 0.1  # a neighbour votes with exp(similarity / temperature)
-    features: Literal["embedding", "backbone"] = (
-        "embedding"  # after the head, or the pooled feature before it
-    )
+    features: Literal["embedding", "backbone"] = "embedding"  # after the head, or the pooled feature before it
 
 
 def vote(

@@ -69,9 +69,7 @@ def read(
     total = 0
     for where, name, content in _files(raw, say):
         if name in origin:
-            raise ValueError(
-                f"{name} occurs twice: in {origin[name]} and in {where}; give --raw only one of them"
-            )
+            raise ValueError(f"{name} occurs twice: in {origin[name]} and in {where}; give --raw only one of them")
         origin[name] = where
         try:
             row, clip = parse_name(name), parse(content)
@@ -114,9 +112,7 @@ def parse_name(name: str) -> dict[str, Any]:
     position = match[6].lower()  # the release spells one of them Stand-frame
     for key, value in (("gesture", gesture), ("correct", correct), ("position", position)):
         if value not in EXPECTED[key]:
-            raise ValueError(
-                f"{key} {value!r} in the file name, allowed are {', '.join(map(str, EXPECTED[key]))}"
-            )
+            raise ValueError(f"{key} {value!r} in the file name, allowed are {', '.join(map(str, EXPECTED[key]))}")
     return {
         "name": name.removesuffix(".txt"),
         "label": gesture,
@@ -244,6 +240,4 @@ def _members(archive: Path) -> Iterator[tuple[str, bytes]]:
                 if file is not None:
                     yield path.name, file.read()
     except BROKEN as error:
-        raise ValueError(
-            f"{archive} is not a readable archive, or is cut ({error}); fetch it again"
-        ) from error
+        raise ValueError(f"{archive} is not a readable archive, or is cut ({error}); fetch it again") from error

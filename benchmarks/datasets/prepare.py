@@ -37,9 +37,7 @@ def prepare(
     """
     entry = catalog.dataset(name)
     if name not in READERS:
-        raise ValueError(
-            f"{entry.title} ({name}) cannot be read from raw files yet; readable: {', '.join(READERS)}"
-        )
+        raise ValueError(f"{entry.title} ({name}) cannot be read from raw files yet; readable: {', '.join(READERS)}")
     read, allowed = READERS[name]
     for option in options:
         if option not in allowed:

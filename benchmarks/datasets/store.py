@@ -121,9 +121,7 @@ def write(
         partial.mkdir()
     except OSError as error:
         advice = "choose a folder that you can write to with --data"
-        raise OSError(
-            error.errno, f"cannot write the data set {folder}: {error.strerror}; {advice}"
-        ) from error
+        raise OSError(error.errno, f"cannot write the data set {folder}: {error.strerror}; {advice}") from error
     lock = os.open(partial, os.O_RDONLY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -176,9 +174,7 @@ def _write_clips(
                 shape = clip.shape
                 missing = [column for column in REQUIRED if column not in row]
                 if missing or len(shape) != 4:
-                    raise ValueError(
-                        f"first clip: lacks {missing or 'nothing'}, shape {shape}, expected (3, T, V, M)"
-                    )
+                    raise ValueError(f"first clip: lacks {missing or 'nothing'}, shape {shape}, expected (3, T, V, M)")
             if clip.shape != shape or (rows and row.keys() != rows[0].keys()):
                 raise ValueError(
                     f"{row['name']}: shape {clip.shape} and columns {list(row)} differ from those of the "
@@ -271,13 +267,10 @@ def check(folder: Path) -> str:
         finite = np.isfinite(x[start : start + 256]).all(axis=(1, 2, 3, 4))
         if not finite.all():
             name = meta["name"][start + int(np.argmin(finite))]
-            raise ValueError(
-                f"{folder}: clip {name} holds numbers that are not finite; {command(Path(folder))}"
-            )
+            raise ValueError(f"{folder}: clip {name} holds numbers that are not finite; {command(Path(folder))}")
     counts, left_out = manifest["counts"], manifest["left_out"]
     lines = [
-        f"{folder}: {len(x)} clips, {x.shape[2]} frames, {x.shape[4]} person(s), revision "
-        f"{manifest['revision']}",
+        f"{folder}: {len(x)} clips, {x.shape[2]} frames, {x.shape[4]} person(s), revision {manifest['revision']}",
         f"  both checksums agree; {counts['subjects']} subjects; per class {counts['per_class']}",
         f"  source: {json.dumps(manifest['source'])}",
         f"  left out: {len(left_out)}" + "".join(f"\n    {name}" for name in left_out[:5]),

@@ -24,9 +24,7 @@ def ablation(table: str, title: str, symbol: str, field: str, values: Iterable[A
         for value in values:
             for column, (protocol, split) in COLUMNS.items():
                 pretrainings = [
-                    recipes.pretraining(
-                        settings, "skeattnclr", "ntu60", split, "joint", seed, **{field: value}
-                    )
+                    recipes.pretraining(settings, "skeattnclr", "ntu60", split, "joint", seed, **{field: value})
                     for seed in settings.seeds
                 ]
                 runs = tuple(recipes.evaluation(settings, protocol, p, "ntu60", split) for p in pretrainings)

@@ -11,9 +11,7 @@ from backbones import skeleton
 
 @pytest.mark.parametrize("name", ["agcn", "stgcn"])
 def test_graph_equals_golden(golden, name):
-    np.testing.assert_array_equal(
-        skeleton.graph(name).numpy(), golden("graphs")[f"A_{name}"].astype(np.float32)
-    )
+    np.testing.assert_array_equal(skeleton.graph(name).numpy(), golden("graphs")[f"A_{name}"].astype(np.float32))
 
 
 @pytest.mark.parametrize(("name", "entries"), [("agcn", [25, 24, 24]), ("stgcn", [25, 40, 8])])
@@ -78,7 +76,5 @@ def test_flip_exchanges_sides_and_undoes_itself():
     swap = {"left": "right", "right": "left"}
     for joint, other in enumerate(skeleton.FLIP):
         first, _, rest = skeleton.JOINTS[joint].partition(" ")
-        assert skeleton.JOINTS[other] == (
-            f"{swap[first]} {rest}" if first in swap else skeleton.JOINTS[joint]
-        )
+        assert skeleton.JOINTS[other] == (f"{swap[first]} {rest}" if first in swap else skeleton.JOINTS[joint])
         assert skeleton.FLIP[other] == joint

@@ -89,9 +89,7 @@ def test_parameter_count_with_a_60_way_head(width, count):
 
 
 def test_edge_importance_is_learnable_or_absent():
-    count = {
-        on: sum(p.numel() for p in STGCN(replace(SMALL, edge_importance=on)).parameters()) for on in (0, 1)
-    }
+    count = {on: sum(p.numel() for p in STGCN(replace(SMALL, edge_importance=on)).parameters()) for on in (0, 1)}
     assert count[1] - count[0] == 10 * 3 * 25 * 25
     first = STGCN(SMALL).edge_importance
     assert first is not None

@@ -82,7 +82,8 @@ def test_irds_has_no_paper_side_and_its_own_n() -> None:
     spec = TABLES["irds"]
     text = render_table(spec, THREE, all_done(spec, THREE))
     head, *body = grid(text)
-    assert body[0] == ["Raw coordinates", *["80.0"] * (len(head) - 1)]
+    expected = ["–" if "standardised" in column else "80.0" for column in head[1:]]
+    assert body[0] == ["Raw coordinates", *expected]
     assert all(line[1:] == ["80.0 ± 0.0"] * (len(head) - 1) for line in body[1:])
     assert "n = 3; Raw coordinates: n = 1" in text
     assert " / " not in "".join("".join(line) for line in body)

@@ -194,9 +194,7 @@ def decompose(region: torch.Tensor) -> tuple[frozenset[str], int, int]:
     assert len(frames) == end - start, "not one run of frames"
     assert start % 4 == 0
     assert end % 4 == 0 or end == len(region)
-    parts = {
-        name for name, mask in zip(skeleton.PARTS, skeleton.part_masks(), strict=True) if joints[mask].all()
-    }
+    parts = {name for name, mask in zip(skeleton.PARTS, skeleton.part_masks(), strict=True) if joints[mask].all()}
     assert sum(len(skeleton.PARTS[name]) for name in parts) == int(joints.sum()), "a torn part"
     return frozenset(parts), start // 4, -(-end // 4) - start // 4
 

@@ -214,10 +214,7 @@ def test_state_dict_carries_everything(method, backbone):
 
 @every_pair
 def test_one_seed_one_result(method, backbone):
-    runs = [
-        train(make(method, backbone, seed=init), seed=views)
-        for init, views in ((0, 0), (0, 0), (1, 0), (0, 5))
-    ]
+    runs = [train(make(method, backbone, seed=init), seed=views) for init, views in ((0, 0), (0, 0), (1, 0), (0, 5))]
     assert runs[0] == runs[1]
     assert runs[0] != runs[2]
     assert runs[0] != runs[3]

@@ -62,9 +62,7 @@ def skeletonclr(golden):
 
 
 def released_skeletonclr(arrays, **settings: Any) -> Method:
-    config = SkeletonCLR.Config(
-        dim=8, queue=32, tau=0.07, momentum=0.999, momentum_schedule="constant", **settings
-    )
+    config = SkeletonCLR.Config(dim=8, queue=32, tau=0.07, momentum=0.999, momentum_schedule="constant", **settings)
     backbone = STGCN(replace(BACKBONE, graph="stgcn"))  # the release of CrosSCLR
     return prepared("skeletonclr", SkeletonCLR(backbone, "joint", config), arrays)
 

@@ -133,9 +133,7 @@ def test_equations_5_to_7_by_loops():
         for channel in range(4):
             pairs = list(zip(x[row, :, channel].tolist(), mask[row, :, channel].tolist(), strict=True))
             assert float(f_s[row, channel]) == pytest.approx(sum(a * m for a, m in pairs) / 7, abs=1e-6)
-            assert float(f_ns[row, channel]) == pytest.approx(
-                sum(a * (1 - m) for a, m in pairs) / 7, abs=1e-6
-            )
+            assert float(f_ns[row, channel]) == pytest.approx(sum(a * (1 - m) for a, m in pairs) / 7, abs=1e-6)
 
 
 @torch.no_grad()

@@ -60,9 +60,7 @@ def test_momentum_equals_golden(golden):
     arrays = golden("schedules")
     steps, epochs = int(arrays["momentum_iters_per_epoch"]), int(arrays["momentum_epochs"])
     start = float(arrays["momentum_m0"])
-    for (epoch, step), want in zip(
-        arrays["momentum_epoch_iter"].tolist(), arrays["momentum_value"], strict=True
-    ):
+    for (epoch, step), want in zip(arrays["momentum_epoch_iter"].tolist(), arrays["momentum_value"], strict=True):
         got = moco.momentum_at(start, "cosine", At(epoch - 1, step, steps, epochs), offset_epochs=1)
         assert got == pytest.approx(float(want), abs=1e-9)
 
