@@ -63,12 +63,17 @@ class Campaign:
         return Store(root_of(self.out, self.settings.scale))
 
     @cached_property
+    def whole(self) -> Plan:
+        """Every cell, whether or not its data are here."""
+        return Plan.of(self.specs, self.settings)
+
+    @cached_property
     def plan(self) -> Plan:
-        """The plan; at full scale, cells whose data are not prepared are n/a, with the command that prepares them."""
-        whole = Plan.of(self.specs, self.settings)
+        """What can run here: at full scale, cells whose data are not prepared are n/a, with the reason."""
         if self.settings.scale != "full":
-            return whole
-        return Plan(self.settings, {table: [self._possible(c) for c in cells] for table, cells in whole.tables.items()})
+            return self.whole
+        tables = self.whole.tables.items()
+        return Plan(self.settings, {table: [self._possible(cell) for cell in cells] for table, cells in tables})
 
     def _possible(self, cell: Cell) -> Cell:
         if isinstance(cell.runs, Skip):
@@ -107,12 +112,10 @@ class Campaign:
         console.print(", ".join(f"{count} {status}" for status, count in sorted(ended.items())), markup=False)
 
     def tables(self) -> dict[Path, str]:
-        """Every table as markdown, by the file it belongs in."""
-        records = {run_id: record for run_id in self.plan.runs if (record := self.store.record(run_id))}
+        """Every table as markdown, by the file it belongs in: a function of the records, not of this machine."""
+        records = {run_id: record for run_id in self.whole.runs if (record := self.store.record(run_id))}
         return {
-            file_of(self.store.root, spec.id, self.settings.recipe): render_table(
-                replace(spec, cells=lambda _, cells=self.plan.tables[spec.id]: cells), self.settings, records
-            )
+            file_of(self.store.root, spec.id, self.settings.recipe): render_table(spec, self.settings, records)
             for spec in self.specs
         }
 

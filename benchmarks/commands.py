@@ -88,13 +88,19 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.method:
         for run_ in campaign.plan.runs.values():
             _show(campaign.store, run_.id, console, brief=True)
-        for reason in campaign.plan.skips().values():
-            console.print(f"n/a: {reason}", markup=False)
     else:
         for path, text in campaign.tables().items():
             choices.write_text(path, text)
             console.print(f"\n{text}\nWritten to {choices.short(path)}", markup=False)
+    for line in _missing(campaign):
+        console.print(line, markup=False)
     return campaign.exit_code()
+
+
+def _missing(campaign: Campaign) -> list[str]:
+    """Why cells have no run here, once per reason."""
+    reasons = Counter(campaign.plan.skips().values())
+    return [f"{count} cells cannot be measured here: {reason}" for reason, count in reasons.items()]
 
 
 def plan(arguments: argparse.Namespace) -> int:
@@ -102,8 +108,9 @@ def plan(arguments: argparse.Namespace) -> int:
     campaign = _campaign(arguments, _wanted(arguments)[0])
     settings = campaign.settings
     print(f"recipe {settings.recipe}, scale {settings.scale}, {len(settings.seeds)} seed(s)\n")
-    print(campaign.plan.describe())
-    print(f"\n{len(campaign.todo())} of {len(campaign.plan.runs)} runs are still to do.")
+    print(campaign.whole.describe())
+    print(f"\n{len(campaign.todo())} of {len(campaign.whole.runs)} runs are to do and can be done here.")
+    print("\n".join(_missing(campaign)))
     return 0
 
 
@@ -124,8 +131,7 @@ def status(arguments: argparse.Namespace) -> int:
         else:
             counts["missing"] += 1
     print(", ".join(f"{counts[key]} {key}" for key in ("done", "running", "failed", "missing")))
-    for reason in dict.fromkeys(campaign.plan.skips().values()):
-        print(f"n/a: {reason}")
+    print("\n".join(_missing(campaign)))
     return campaign.exit_code()
 
 

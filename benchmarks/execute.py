@@ -30,7 +30,7 @@ from benchmarks.datasets import store as prepared
 from benchmarks.runs import Evaluate, Fuse, Pretrain, Raw, Run, Untrained, label
 from benchmarks.store import Store, StoreError, _write_json
 from methods import Encoder, moco
-from protocols import PROTOCOLS, Context, Interrupted, Progress, Result, derive
+from protocols import PROTOCOLS, Context, Interrupted, Progress, Result, Splits, derive
 from protocols.base import silent
 from protocols.checkpoint import load_encoder
 from protocols.features import calibrate
@@ -136,9 +136,12 @@ def _data(run: Run, machine: Machine) -> dict[str, Any] | None:
     return {"sha256": manifest["sha256"], "left_out": len(manifest["left_out"])}
 
 
-def _splits(run: Pretrain | Evaluate, machine: Machine):
+def _splits(run: Pretrain | Evaluate, machine: Machine) -> Splits:
     data = run.data
-    return catalog.splits(data.name, data.split, data.frames, Path(machine.data), data.standin)
+    try:
+        return catalog.splits(data.name, data.split, data.frames, Path(machine.data), data.standin)
+    except ValueError as error:  # damaged or outdated data are no result of the run: it stays to do
+        raise StoreError(str(error)) from error
 
 
 def _labels(run: Evaluate, machine: Machine) -> np.ndarray:
@@ -176,7 +179,7 @@ def _evaluate(run: Evaluate, store: Store, machine: Machine, context: Context) -
     return protocol.run(encoder, splits, run.encoder.stream, run.seed, run.config, context)
 
 
-def _encoder(run: Evaluate, store: Store, context: Context, splits) -> Encoder | None:
+def _encoder(run: Evaluate, store: Store, context: Context, splits: Splits) -> Encoder | None:
     match run.encoder:
         case Raw():
             return None

@@ -41,12 +41,12 @@ def calibrate(encoder: Encoder, split: Split, stream: str, device: torch.device,
     nothing. It is the fair form of the "random initialisation" control.
     """
     norms = [m for m in encoder.modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm)]
-    momenta = [norm.momentum for norm in norms]
+    before = [(norm.momentum, norm.training) for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # cumulative average over the pass
         norm.train()
     for rows in torch.from_numpy(split.rows).split(batch):
         encoder(to_stream(torch.from_numpy(split.x[rows.numpy()]).to(device), stream))
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
+    for norm, (momentum, training) in zip(norms, before, strict=True):
+        norm.momentum, norm.training = momentum, training

@@ -8,9 +8,13 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import bench
+from benchmarks import recipes
+from benchmarks.datasets import store as prepared
+from benchmarks.recipes import Settings
 
 REPO = Path(bench.__file__).parent
 
@@ -96,6 +100,25 @@ def test_truncated_irds_file(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert code == bench.FAILED
     assert "101_18_0_1_1_stand" in text
     assert "75" in text
+
+
+def test_prepared_data_with_a_wrong_checksum(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    row = {"name": "a", "label": 0, "subject": 101, "position": "stand", "correct": 1}
+    clips = [(row | {"subject": s, "name": f"clip{s}"}, np.full((3, 16, 25, 1), s, np.float32)) for s in (101, 102)]
+    frames = recipes.resolve(Settings(), "skeletonclr", "irds", "joint").frames
+    folder = prepared.folder_of(tmp_path, "irds", frames)
+    prepared.write(folder, clips, name="irds", classes=9, revision=1, credit="", source={})
+    array = folder / "x.npy"
+    content = bytearray(array.read_bytes())
+    content[-1] ^= 1
+    array.write_bytes(content)
+    for words in (["data", "check", "irds"], ["--table", "irds", "--jobs", "1", "--out", str(tmp_path / "out")]):
+        code, text = say(capsys, *words, "--data", str(tmp_path))
+        assert code in (bench.FAILED, bench.MISSING)
+        assert not list((tmp_path / "out").glob("records/*")), "damaged data are no result"
+        assert "x.npy" in text
+        assert "is damaged or was changed" in text
+        assert "bench.py data prepare irds" in text
 
 
 def test_nothing_prepared_says_what_to_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

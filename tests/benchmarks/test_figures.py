@@ -14,7 +14,7 @@ import pytest
 from matplotlib.text import Text
 
 from benchmarks import figures
-from benchmarks.datasets import synthetic
+from benchmarks.datasets import store, synthetic
 
 
 def recorded(stem: str = "skeletons-irds") -> figures.Page:
@@ -101,3 +101,17 @@ def test_what_cannot_be_drawn_is_refused_before_anything_is_written(
     with pytest.raises(ValueError, match=words):
         figures.skeletons(tmp_path, [page])
     assert not list(tmp_path.iterdir())
+
+
+def test_prepared_recordings_get_a_page(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    clips = [
+        ({"name": f"c{n}", "label": n % 9, "subject": n}, generator.standard_normal((3, 16, 25, 1)).astype("float32"))
+        for n in range(18)
+    ]
+    folder = store.folder_of(tmp_path, "irds", 16)
+    store.write(folder, clips, name="irds", classes=9, revision=1, credit="somebody", source={})
+    page = figures.recorded_page("irds", 16, tmp_path)
+    assert page.stem == "skeletons-irds"
+    assert 4 <= len(page.rows) <= 8
+    np.testing.assert_array_equal(page.rows[0].x, clips[0][1])
