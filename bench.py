@@ -62,7 +62,9 @@ def parser() -> Parser:
                         help=f"{', '.join(TABLES)} or all")  # fmt: skip
 
     machine = Parser(add_help=False)
-    machine.add_argument("--jobs", type=_positive, metavar="N", help="worker processes (default: one per core)")
+    machine.add_argument(
+        "--jobs", type=_positive, metavar="N", help="worker processes (default: one per core, 1 on a GPU)"
+    )
     machine.add_argument("--device", default="auto", metavar="auto|cpu|cuda", help="where to compute")
 
     top = Parser("bench.py", description="A benchmark of contrastive self-supervised skeleton action recognition.",

@@ -101,7 +101,8 @@ class Campaign:
 
     def execute(self, todo: list[Run], jobs: int | None, device: str, console: Console) -> None:
         """Executes runs on this machine and says how they ended."""
-        jobs = min(jobs or os.cpu_count() or 1, len(todo))
+        by_default = 1 if device.startswith("cuda") else os.cpu_count() or 1  # one process per core, or for the GPU
+        jobs = min(jobs or by_default, len(todo))
         self.store.prepare()
         Machine(str(self.data.resolve()), device).save(self.store.root)
         for run in todo:

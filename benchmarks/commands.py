@@ -91,7 +91,8 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         for path, text in campaign.tables().items():
             choices.write_text(path, text)
-            console.print(f"\n{text}\nWritten to {choices.short(path)}", markup=False)
+            shown = text.partition("<details>")[0].rstrip()  # the list of run ids is for the file
+            console.print(f"\n{shown}\n\nWritten to {choices.short(path)}", markup=False)
     for line in _missing(campaign):
         console.print(line, markup=False)
     return campaign.exit_code()

@@ -10,13 +10,16 @@ import time
 from collections.abc import Callable
 
 from rich.console import Console
-from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as Bars
+from rich.progress import SpinnerColumn, TextColumn
+from rich.table import Column
 
 from benchmarks.plan import cost
 from benchmarks.runs import Run, label
 from benchmarks.store import Store
 from protocols import Progress
+
+LOG_EVERY = 30.0  # seconds between two lines about one run in a log
 
 
 def clock(seconds: float) -> str:
@@ -37,20 +40,20 @@ class Reporter:
         self.started = time.monotonic()
         self.said: dict[str, float] = {}
         self.live = console.is_terminal
+        one_line = Column(no_wrap=True, overflow="ellipsis", ratio=1)
         self.bars = Bars(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=20),
-            TextColumn("{task.fields[note]}", markup=False),
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False, table_column=one_line),
             console=console,
             transient=True,
+            expand=True,
             refresh_per_second=4,
         )
-        self.main: TaskID | None = None
+        self.main = self.bars.add_task(f"0/{self.total} runs · starting workers", total=None)
 
     def __enter__(self) -> Reporter:
         if self.live:
             self.bars.start()
-            self.main = self.bars.add_task(f"0/{self.total} runs", total=1.0, note="")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -59,30 +62,27 @@ class Reporter:
 
     def _left(self) -> str:
         done = sum(self.costs[run_id] * share for run_id, share in self.share.items())
-        total = sum(self.costs.values())
         elapsed = time.monotonic() - self.started
         if done <= 0:
             return "time left unknown"
-        return f"{clock(elapsed * (total - done) / done)} left"
-
-    def _update(self, note: str) -> None:
-        if self.live and self.main is not None:
-            done = sum(self.costs[i] * share for i, share in self.share.items()) / sum(self.costs.values())
-            text = f"{self.ended}/{self.total} runs, {self._left()}"
-            self.bars.update(self.main, description=text, completed=done, note=note)
+        return f"{clock(elapsed * (sum(self.costs.values()) - done) / done)} left"
 
     def progress(self, run: Run, progress: Progress) -> None:
-        """A run moved on."""
+        """A run moved on: what matters most stands first, because a narrow terminal cuts the end."""
         self.share[run.id] = progress.done / max(progress.total, 1)
-        rate = f"  {progress.rate:.0f} samples/s" if progress.rate else ""
-        unit = "epoch " if progress.total > 1 else ""
-        where = f"{unit}{progress.done}/{progress.total}" if progress.total > 1 else ""
-        text = f"{label(run)}  {where}  {progress.note}{rate}"
-        self._update(text)
+        parts = [f"{self.ended}/{self.total} runs", self._left()]
+        if progress.total > 1:
+            parts.append(f"epoch {progress.done}/{progress.total}")
+        if progress.rate:
+            parts.append(f"{progress.rate:.0f} samples/s")
+        text = " · ".join([*parts, label(run), progress.note])
+        if self.live:
+            self.bars.update(self.main, description=text)
+            return
         now = time.monotonic()
-        if not self.live and progress.rate and now - self.said.setdefault(run.id, now) > 30:
+        if progress.rate and now - self.said.setdefault(run.id, now) > LOG_EVERY:
             self.said[run.id] = now
-            self._say(f"[{self.ended + 1}/{self.total}] {text}  {self._left()}")
+            self._say(text)
 
     def finished(self, run: Run, status: str) -> None:
         """A run ended."""
@@ -90,14 +90,12 @@ class Reporter:
         self.share[run.id] = 1.0
         record = self.store.record(run.id) or {}
         if status == "ok":
-            result = _headline(record.get("metrics", {}))
-            note = f"{result}  {record.get('seconds', 0.0):.1f} s"
+            note = f"{_headline(record.get('metrics', {}))}  {record.get('seconds', 0.0):.1f} s"
         elif status == "failed":
             note = f"FAILED: {record.get('error', '').splitlines()[-1]}"
         else:
             note = status
-        self._say(f"[{self.ended}/{self.total}] {label(run)}: {note}" + f"  ({self._left()})")
-        self._update("")
+        self._say(f"[{self.ended}/{self.total}] {label(run)}: {note}  ({self._left()})")
 
     def _say(self, text: str) -> None:
         say: Callable[..., None] = self.bars.console.print if self.live else self.console.print

@@ -63,7 +63,7 @@ class Size:
 SMOKE = Size(
     width=4, out=32, frames=16, batch=16, queue=64, epochs=1, milestones=(1,), monitor_every=1,
     monitor=knn.Config(), dim=16,
-    linear=linear.Config(sgd=SGD(lr=3.0, milestones=(3,), weight_decay=0.0), epochs=5, batch=32),
+    linear=linear.Config(sgd=SGD(lr=3.0, milestones=(24,), weight_decay=0.0), epochs=40, batch=32),
 )  # fmt: skip
 DEMO = Size(
     width=8, out=64, frames=24, batch=32, queue=256, epochs=5, milestones=(4,), monitor_every=5,

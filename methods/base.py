@@ -26,7 +26,7 @@ class At(NamedTuple):
 
 
 class Encoder(nn.Module):
-    """What evaluation gets: a backbone, and the head whose output is compared in the embedding space."""
+    """A backbone and the head whose output is compared in the embedding space; what evaluation gets."""
 
     def __init__(self, backbone: Backbone, head: nn.Module) -> None:
         super().__init__()

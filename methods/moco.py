@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
 from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from backbones import Backbone
 from methods.base import At
 
 Init = Literal["released", "torch"]
@@ -99,29 +99,20 @@ def released_init(module: nn.Module) -> None:
             nn.init.zeros_(layer.bias)
 
 
-def key_encoder(query: AnyModule, init: KeyInit) -> AnyModule:
+def key_encoder(query: AnyModule, key_init: KeyInit, init: Init = "released") -> AnyModule:
     """E_k, without gradients. It starts as a copy of E_q.
 
     "redrawn" is what all releases do: their generic initialisation runs after the copy and visits both
-    encoders, so that the two start unrelated.
+    encoders, so that the two start unrelated. It draws by the same rule as E_q was drawn.
     """
     key = copy.deepcopy(query)
-    if init == "redrawn":
+    if key_init == "redrawn" and init == "torch":
+        for layer in key.modules():
+            if isinstance(reset := getattr(layer, "reset_parameters", None), Callable):
+                reset()
+    elif key_init == "redrawn":
         released_init(key)
     return key.requires_grad_(False)
-
-
-class Projected(nn.Module):
-    """An encoder with its projection head: what the momentum encoder is a copy of."""
-
-    def __init__(self, backbone: Backbone, head: nn.Module) -> None:
-        super().__init__()
-        self.backbone = backbone
-        self.head = head
-
-    def embed(self, x: Tensor) -> Tensor:
-        """x (B, 3, T, V, M) -> (B, D), of length 1."""
-        return F.normalize(self.head(self.backbone(x).pooled), dim=1)
 
 
 def mlp_head(width: int, dim: int) -> nn.Sequential:

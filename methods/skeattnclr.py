@@ -78,7 +78,7 @@ class SkeAttnCLR(Method):
             }
         )
         moco.initialise(self, config.init)
-        self.key = moco.key_encoder(self.query, config.key_init)
+        self.key = moco.key_encoder(self.query, config.key_init, config.init)
         self.queue = moco.Queue(config.dim, config.queue)
         self._keys: Tensor | None = None
 

@@ -39,9 +39,9 @@ class SkeletonCLR(Method):
     def __init__(self, backbone: Backbone, stream: str, config: Config) -> None:
         super().__init__()
         self.stream, self.config = stream, config
-        self.query = moco.Projected(backbone, moco.mlp_head(backbone.width, config.dim))
+        self.query = Encoder(backbone, moco.mlp_head(backbone.width, config.dim))
         moco.initialise(self.query, config.init)
-        self.key = moco.key_encoder(self.query, config.key_init)
+        self.key = moco.key_encoder(self.query, config.key_init, config.init)
         self.queue = moco.Queue(config.dim, config.queue)
         self._keys: Tensor | None = None
 
@@ -60,9 +60,9 @@ class SkeletonCLR(Method):
 
     def loss(self, views: dict[str, Tensor], at: At) -> dict[str, Tensor]:
         """Equation 1."""
-        z_q = self.query.embed(views["query"])
+        z_q = self.query.embed(self.query(views["query"]).pooled)
         with torch.no_grad():
-            self._keys = z_k = self.key.embed(views["key"])
+            self._keys = z_k = self.key.embed(self.key(views["key"]).pooled)
         return {"info": losses.info_nce(z_q, z_k, self.queue.keys, self.config.tau)}
 
     def after_step(self, at: At) -> None:
@@ -71,5 +71,5 @@ class SkeletonCLR(Method):
         self.queue.push(self._keys)
 
     def encoder(self) -> Encoder:
-        """The query backbone and its head."""
-        return Encoder(self.query.backbone, self.query.head)
+        """The query encoder."""
+        return self.query

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from backbones import STGCN
-from methods import At, moco
+from methods import At, Encoder, moco
 
 
 def keys(rows: int, first: float) -> torch.Tensor:
@@ -117,9 +117,9 @@ def test_follow_at_its_ends(momentum, source):
         torch.testing.assert_close(parameter.data, want[name])
 
 
-def query_branch() -> moco.Projected:
+def query_branch() -> Encoder:
     torch.manual_seed(0)
-    branch = moco.Projected(STGCN(STGCN.Config(width=4, out=8)), moco.mlp_head(8, 4))
+    branch = Encoder(STGCN(STGCN.Config(width=4, out=8)), moco.mlp_head(8, 4))
     moco.released_init(branch)
     return branch
 
@@ -145,6 +145,16 @@ def test_redrawn_key_encoder_is_unrelated_but_for_what_the_release_leaves_alone(
     assert same == {name for name in theirs if name.endswith("bias") or name.endswith("edge_importance")}
 
 
+def test_redrawing_by_pytorchs_rule_keeps_its_scale():
+    query = Encoder(STGCN(STGCN.Config(width=16, out=32)), moco.mlp_head(32, 16))
+    key = moco.key_encoder(query, "redrawn", "torch")
+    theirs = dict(query.named_parameters())
+    for name, parameter in key.named_parameters():
+        if name.endswith("tcn.weight"):
+            assert not torch.equal(parameter, theirs[name])
+            assert float(parameter.std()) == pytest.approx(float(theirs[name].std()), rel=0.2)
+
+
 def test_released_init_has_the_released_moments():
     torch.manual_seed(0)
     net = nn.Sequential(nn.Linear(200, 200), nn.BatchNorm1d(2000), nn.Conv2d(64, 64, (9, 1)), nn.LayerNorm(5))
@@ -168,5 +178,6 @@ def test_heads_have_the_sizes_of_the_spec():
 
 
 def test_embeddings_have_length_one():
-    z = query_branch().embed(torch.randn(3, 3, 16, 25, 2))
+    encoder = query_branch()
+    z = encoder.embed(encoder(torch.randn(3, 3, 16, 25, 2)).pooled)
     torch.testing.assert_close(z.norm(dim=1), torch.ones(3))
