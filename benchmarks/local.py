@@ -14,6 +14,8 @@ import signal
 import sys
 import threading
 import time
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -22,6 +24,8 @@ from typing import Protocol
 from benchmarks.runs import Run
 from protocols import Progress
 
+ASK_AGAIN = 1.0  # seconds between questions about a run that another process has claimed
+DIED = "lost: its worker died"
 _CONTEXT = multiprocessing.get_context("spawn")
 
 
@@ -38,15 +42,8 @@ class Watcher(Protocol):
 
 
 @dataclass
-class _Worker:
-    process: SpawnProcess
-    pipe: Connection
-    run: Run | None = None
-
-
-@dataclass
 class Outcome:
-    """How many runs ended how."""
+    """How every run ended."""
 
     statuses: dict[str, str] = field(default_factory=dict)  # run id -> ok | failed | blocked | lost: reason
 
@@ -54,99 +51,116 @@ class Outcome:
 def run_all(todo: list[Run], root: str, jobs: int, watcher: Watcher) -> Outcome:
     """Executes runs, given parents first, with up to `jobs` workers.
 
-    KeyboardInterrupt (also from SIGTERM, see bench.py) stops the workers at once; what was saved stays.
+    A run that another process has claimed is asked for again until it is done there. KeyboardInterrupt (also from
+    SIGTERM, see bench.py) stops the workers at once; what was saved stays.
     """
-    waiting = {run.id: run for run in todo}
     outcome = Outcome()
-    lives = dict.fromkeys(waiting, 2)
-    later: dict[str, float] = {}  # claimed elsewhere: when to ask again
-    workers: list[_Worker] = []
+    waiting = {run.id: run for run in todo}
+    again: dict[str, float] = {}  # claimed elsewhere: when to ask again
+    deaths: Counter[str] = Counter()
+    workers = _Workers(root)
 
     def ready() -> Run | None:
+        open_runs = waiting.keys() | workers.busy.keys()
         for run in waiting.values():
-            if run.id in later and later[run.id] > time.monotonic():
-                continue
-            if not any(p.id in waiting or p.id in busy() for p in run.parents):
+            if again.get(run.id, 0.0) <= time.monotonic() and not any(p.id in open_runs for p in run.parents):
                 return run
         return None
 
-    def busy() -> set[str]:
-        return {worker.run.id for worker in workers if worker.run}
-
     def settle(run: Run, status: str) -> None:
-        if status in ("claimed", "interrupted"):
-            waiting[run.id] = run
-            later[run.id] = time.monotonic() + 1.0
-            return
         outcome.statuses[run.id] = status
         watcher.finished(run, status)
 
     try:
-        while waiting or busy():
-            while (len(busy()) < jobs) and (run := ready()):
+        while waiting or workers.busy:
+            while len(workers.busy) < jobs and (run := ready()):
                 del waiting[run.id]
-                if any(outcome.statuses.get(p.id, "ok") != "ok" for p in run.parents):
+                if all(outcome.statuses.get(parent.id, "ok") == "ok" for parent in run.parents):
+                    workers.give(run)
+                else:
                     settle(run, "blocked")
-                    continue
-                worker = next((w for w in workers if w.run is None), None)
-                if worker is None:
-                    worker = _start(root)
-                    workers.append(worker)
-                worker.run = run
-                worker.pipe.send(run.id)
-            handles = [w.pipe for w in workers if w.run] + [w.process.sentinel for w in workers if w.run]
-            signalled = wait(handles, timeout=1.0)
-            for worker in list(workers):
-                if worker.run is None or not {worker.pipe, worker.process.sentinel} & set(signalled):
-                    continue
-                try:
-                    message = worker.pipe.recv() if worker.pipe.poll() else None
-                except (EOFError, OSError):
-                    message = None
+            for run, message in workers.messages(timeout=1.0):
                 if isinstance(message, Progress):
-                    watcher.progress(worker.run, message)
-                elif isinstance(message, str):
-                    run, worker.run = worker.run, None
+                    watcher.progress(run, message)
+                elif message in ("claimed", "interrupted"):
+                    waiting[run.id] = run
+                    again[run.id] = time.monotonic() + ASK_AGAIN
+                elif message.startswith(DIED) and not deaths[run.id]:
+                    deaths[run.id] += 1
+                    waiting[run.id] = run
+                else:
                     settle(run, message)
-                elif not worker.process.is_alive():
-                    run = worker.run
-                    workers.remove(worker)
-                    lives[run.id] -= 1
-                    if lives[run.id]:
-                        waiting[run.id] = run
-                    else:
-                        settle(run, f"lost: its worker died twice (exit code {worker.process.exitcode})")
     finally:
-        for worker in workers:
+        workers.kill()
+    return outcome
+
+
+@dataclass
+class _Worker:
+    process: SpawnProcess
+    pipe: Connection
+
+
+class _Workers:
+    """Worker processes, started when first needed and used again."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self.idle: list[_Worker] = []
+        self.busy: dict[str, tuple[Run, _Worker]] = {}
+
+    def give(self, run: Run) -> None:
+        """Starts a run on an idle worker, or on a new one."""
+        while True:
+            worker = self.idle.pop() if self.idle else self._start()
+            try:
+                worker.pipe.send(run.id)
+            except OSError:  # it died while idle
+                continue
+            self.busy[run.id] = (run, worker)
+            return
+
+    def messages(self, timeout: float) -> Iterator[tuple[Run, Progress | str]]:
+        """What busy workers say: Progress, or a status, after which the worker is idle again."""
+        owners = {
+            handle: run_id
+            for run_id, (_, worker) in self.busy.items()
+            for handle in (worker.pipe, worker.process.sentinel)
+        }
+        for run_id in dict.fromkeys(owners[handle] for handle in wait(list(owners), timeout)):  # pyright: ignore[reportArgumentType]
+            run, worker = self.busy[run_id]
+            try:
+                message = worker.pipe.recv() if worker.pipe.poll() else None
+            except (EOFError, OSError):
+                message = None
+            if isinstance(message, str):
+                del self.busy[run_id]
+                self.idle.append(worker)
+            elif message is None:
+                worker.process.join(timeout=5.0)
+                del self.busy[run_id]
+                message = f"{DIED} (exit code {worker.process.exitcode})"
+            yield run, message
+
+    def kill(self) -> None:
+        """Ends all workers now: everything that they write is complete or absent."""
+        everyone = [*self.idle, *(worker for _, worker in self.busy.values())]
+        for worker in everyone:
             worker.process.kill()
-        for worker in workers:
+        for worker in everyone:
             worker.process.join()
-    return outcome
 
-
-def run_here(todo: list[Run], root: str, watcher: Watcher) -> Outcome:
-    """Executes runs in this process, one after the other: for debuggers and for one single run."""
-    from benchmarks.execute import execute
-
-    outcome = Outcome()
-    for run in todo:
-        status: str = execute(root, run.id, lambda progress, run=run: watcher.progress(run, progress))
-        outcome.statuses[run.id] = status
-        watcher.finished(run, status)
-    return outcome
-
-
-def _start(root: str) -> _Worker:
-    mine, theirs = _CONTEXT.Pipe()
-    process = _CONTEXT.Process(target=_work, args=(root, theirs, os.getpid()), daemon=True)
-    with _one_thread():
-        process.start()
-    theirs.close()
-    return _Worker(process, mine)
+    def _start(self) -> _Worker:
+        mine, theirs = _CONTEXT.Pipe()
+        process = _CONTEXT.Process(target=_work, args=(self.root, theirs, os.getpid()), daemon=True)
+        with _one_thread():
+            process.start()
+        theirs.close()
+        return _Worker(process, mine)
 
 
 @contextlib.contextmanager
-def _one_thread():
+def _one_thread() -> Iterator[None]:
     """Numerical libraries of a worker size their thread pools when they load; one process per core is the plan."""
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     before = {name: os.environ.get(name) for name in names}
