@@ -28,7 +28,7 @@ import methods
 from benchmarks.datasets import catalog
 from benchmarks.datasets import store as prepared
 from benchmarks.runs import Evaluate, Fuse, Pretrain, Raw, Run, Untrained, label
-from benchmarks.store import Store, StoreError, _write_json
+from benchmarks.store import Store, StoreError, write_json
 from methods import Encoder, moco
 from protocols import PROTOCOLS, Context, Interrupted, Progress, Result, Splits, derive
 from protocols.base import silent
@@ -56,7 +56,7 @@ class Machine:
 
     def save(self, root: Path) -> None:
         """Leaves the choices for all workers of this root."""
-        _write_json(root / "machine.json", asdict(self))
+        write_json(root / "machine.json", asdict(self))
 
 
 def execute(root: str, run_id: str, report: Callable[[Progress], None] = silent) -> Status:

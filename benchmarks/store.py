@@ -76,7 +76,7 @@ class Store:
         """Leaves the canonical form for whoever executes the run."""
         path = self.folder(run.id) / "spec.json"
         if not path.exists():
-            _write_json(path, run.spec())
+            write_json(path, run.spec())
 
     def read_spec(self, run_id: str) -> Run:
         """The run of that id.
@@ -100,7 +100,7 @@ class Store:
     def write_record(self, record: dict[str, Any]) -> None:
         """Writes one record atomically, with schema and digest."""
         record = {"schema": SCHEMA, **record}
-        _write_json(self.records / f"{record['run']}.json", record | {"digest": _digest(record)})
+        write_json(self.records / f"{record['run']}.json", record | {"digest": _digest(record)})
 
     def record(self, run_id: str) -> dict[str, Any] | None:
         """The record of a run, ok or failed, or None.
@@ -230,7 +230,12 @@ def _lock(path: Path) -> int | None:
         os.close(descriptor)  # its owner finished and removed it between our open and our lock: try the new one
 
 
-def _write_json(path: Path, value: dict[str, Any]) -> None:
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Writes one JSON file atomically.
+
+    Raises:
+        StoreError: when it cannot be written.
+    """
     try:
         with replacing(path) as temporary:
             temporary.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n")
