@@ -17,6 +17,7 @@ from torch import nn
 
 from backbones.skeleton import FLIP
 from backbones.stgcn import STGCN
+from benchmarks import recipes
 from benchmarks.datasets import body_motion as body
 from benchmarks.datasets import catalog, synthetic
 from benchmarks.datasets.actions import ACTIONS
@@ -164,7 +165,7 @@ def test_bad_requests_say_what_is_allowed(arguments: tuple[str, str, int], words
 
 def demo_xsub() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """x, y, training rows, test rows of the stand-in that the promise is about."""
-    x, meta = synthetic.generate("ntu60", "demo", 24)
+    x, meta = synthetic.generate("ntu60", "demo", recipes.DEMO.frames)
     train, test = catalog.sides("ntu60", "xsub", meta)
     return x, meta["label"].to_numpy(copy=True), train, test
 
