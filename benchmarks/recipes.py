@@ -66,8 +66,8 @@ SMOKE = Size(
     linear=linear.Config(sgd=SGD(lr=3.0, milestones=(24,), weight_decay=0.0), epochs=40, batch=32),
 )  # fmt: skip
 DEMO = Size(
-    width=8, out=64, frames=16, batch=32, queue=256, epochs=5, milestones=(4,), monitor_every=5,
-    monitor=knn.Config(),
+    width=8, out=64, frames=16, batch=16, queue=256, epochs=4, milestones=(3,), monitor_every=4,
+    monitor=knn.Config(), lr=0.03,
     linear=linear.Config(sgd=SGD(lr=3.0, milestones=(60,), weight_decay=0.0), batch=64),
 )  # fmt: skip
 IRDS = Size(

@@ -14,14 +14,20 @@ from methods import Encoder
 from protocols.base import Split
 
 
+def _batch(device: torch.device) -> int:
+    return 64 if device.type == "cpu" else 512
+
+
 @torch.no_grad()
 def extract(
-    encoder: Encoder, split: Split, stream: str, device: torch.device, batch: int = 256
+    encoder: Encoder, split: Split, stream: str, device: torch.device, batch: int | None = None
 ) -> tuple[Tensor, Tensor]:
     """Pooled features (n, C) and labels (n,) of one side of a split, on the device.
 
-    Modes of all modules are as before when it returns.
+    `batch` rows at a time; by default as many as suit the device, which changes speed and memory alone. Modes of all
+    modules are as before when it returns.
     """
+    batch = batch or _batch(device)
     modes = {module: module.training for module in encoder.modules()}
     encoder.eval()
     pooled = []
