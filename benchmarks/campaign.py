@@ -33,9 +33,9 @@ def unprepared(name: str, data: Path) -> str | None:
 
 
 def scale_for(specs: Sequence[TableSpec], data: Path) -> str:
-    """What --scale auto means: full when any data set of the tables is prepared, else demo."""
+    """What --scale auto means: full when any data set of the tables is prepared, or none is needed; else demo."""
     names = dict.fromkeys(name for spec in specs for name, _ in spec.data)
-    return "full" if any(unprepared(name, data) is None for name in names) else "demo"
+    return "full" if not names or any(unprepared(name, data) is None for name in names) else "demo"
 
 
 def root_of(out: Path, scale: str) -> Path:
