@@ -104,11 +104,11 @@ class Campaign:
         by_default = 1 if device.startswith("cuda") else os.cpu_count() or 1  # one process per core, or for the GPU
         jobs = min(jobs or by_default, len(todo))
         self.store.prepare()
-        Machine(str(self.data.resolve()), device).save(self.store.root)
+        machine = Machine(str(self.data.resolve()), device)
         for run in todo:
             self.store.write_spec(run)
         with Reporter(todo, self.store, console) as watcher:
-            outcome = run_all(todo, str(self.store.root), jobs, watcher)
+            outcome = run_all(todo, str(self.store.root), machine, jobs, watcher)
         ended = Counter(status.partition(":")[0] for status in outcome.statuses.values())
         console.print(", ".join(f"{count} {status}" for status, count in sorted(ended.items())), markup=False)
 

@@ -1,7 +1,7 @@
 """execute(root, run_id): the same function on this machine, in a worker process and in a cluster job.
 
 It reads the spec, does the work, and leaves a record. Everything else it needs (where prepared data lie, which device)
-is in <root>/machine.json, because it changes where a run happens and never what it computes.
+is a Machine, because it changes where a run happens and not what is asked for.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from benchmarks.store import Store, StoreError, write_json
 from methods import Encoder, moco
 from protocols import PROTOCOLS, Context, Interrupted, Progress, Result, Splits, derive
 from protocols.base import silent
-from protocols.checkpoint import load_encoder
+from protocols.checkpoint import CheckpointError, load_encoder
 from protocols.features import calibrate
 from protocols.fuse import fuse
 from protocols.pretrain import encoder_path, pretrain
@@ -59,8 +59,12 @@ class Machine:
         write_json(root / "machine.json", asdict(self))
 
 
-def execute(root: str, run_id: str, report: Callable[[Progress], None] = silent) -> Status:
+def execute(
+    root: str, run_id: str, report: Callable[[Progress], None] = silent, machine: Machine | None = None
+) -> Status:
     """Does one run, unless it is done, claimed by another process, or waits for a parent.
+
+    Without `machine`, the choices left in <root>/machine.json hold.
 
     Returns:
         ok: there is a result now. failed: it raised; the record says what. claimed: another process is at it.
@@ -75,7 +79,7 @@ def execute(root: str, run_id: str, report: Callable[[Progress], None] = silent)
             return "ok"
         if not all(store.done(parent, product=True) for parent in run.parents):
             return "blocked"
-        machine = Machine.load(store.root)
+        machine = machine or Machine.load(store.root)
         started = time.monotonic()
         record: dict[str, Any] = {
             "run": run_id,
@@ -91,9 +95,11 @@ def execute(root: str, run_id: str, report: Callable[[Progress], None] = silent)
             result = _perform(run, store, machine, report)
         except Interrupted:
             return "interrupted"
-        except (MemoryError, StoreError, OSError):
+        except (MemoryError, torch.OutOfMemoryError, StoreError, CheckpointError, OSError):
             raise  # the machine's fault, not the run's: nothing is recorded, the run stays to do
         except Exception as error:
+            if "allocate memory" in str(error):  # PyTorch's word for the same on a CPU
+                raise
             text = "".join(traceback.format_exception_only(error)).strip()
             frames = traceback.format_exc().splitlines()
             seconds = round(time.monotonic() - started, 3)
@@ -132,7 +138,10 @@ def _data(run: Run, machine: Machine) -> dict[str, Any] | None:
     """Which prepared data set it was, None for stand-ins and fusions: checksums, and how much was left out."""
     if isinstance(run, Fuse) or run.data.standin:
         return None
-    manifest = prepared.read_manifest(prepared.folder_of(Path(machine.data), run.data.name, run.data.frames))
+    try:
+        manifest = prepared.read_manifest(prepared.folder_of(Path(machine.data), run.data.name, run.data.frames))
+    except ValueError as error:
+        raise StoreError(str(error)) from error
     return {"sha256": manifest["sha256"], "left_out": len(manifest["left_out"])}
 
 

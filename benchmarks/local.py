@@ -21,6 +21,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Protocol
 
+from benchmarks.execute import Machine, execute
 from benchmarks.runs import Run
 from protocols import Progress
 
@@ -48,7 +49,7 @@ class Outcome:
     statuses: dict[str, str] = field(default_factory=dict)  # run id -> ok | failed | blocked | lost: reason
 
 
-def run_all(todo: list[Run], root: str, jobs: int, watcher: Watcher) -> Outcome:
+def run_all(todo: list[Run], root: str, machine: Machine, jobs: int, watcher: Watcher) -> Outcome:
     """Executes runs, given parents first, with up to `jobs` workers.
 
     A run that another process has claimed is asked for again until it is done there. KeyboardInterrupt (also from
@@ -58,7 +59,7 @@ def run_all(todo: list[Run], root: str, jobs: int, watcher: Watcher) -> Outcome:
     waiting = {run.id: run for run in todo}
     again: dict[str, float] = {}  # claimed elsewhere: when to ask again
     deaths: Counter[str] = Counter()
-    workers = _Workers(root)
+    workers = _Workers(root, machine)
 
     def ready() -> Run | None:
         open_runs = waiting.keys() | workers.busy.keys()
@@ -104,8 +105,8 @@ class _Worker:
 class _Workers:
     """Worker processes, started when first needed and used again."""
 
-    def __init__(self, root: str) -> None:
-        self.root = root
+    def __init__(self, root: str, machine: Machine) -> None:
+        self.root, self.machine = root, machine
         self.idle: list[_Worker] = []
         self.busy: dict[str, tuple[Run, _Worker]] = {}
 
@@ -152,7 +153,7 @@ class _Workers:
 
     def _start(self) -> _Worker:
         mine, theirs = _CONTEXT.Pipe()
-        process = _CONTEXT.Process(target=_work, args=(self.root, theirs, os.getpid()), daemon=True)
+        process = _CONTEXT.Process(target=_work, args=(self.root, self.machine, theirs, os.getpid()), daemon=True)
         with _one_thread():
             process.start()
         theirs.close()
@@ -175,12 +176,10 @@ def _one_thread() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _work(root: str, pipe: Connection, parent: int) -> None:
+def _work(root: str, machine: Machine, pipe: Connection, parent: int) -> None:
     """A worker: receives run ids, sends Progress and then a status."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     _die_with(parent)
-    from benchmarks.execute import execute
-
     last = 0.0
 
     def report(progress: Progress) -> None:
@@ -196,7 +195,7 @@ def _work(root: str, pipe: Connection, parent: int) -> None:
         except EOFError:
             return
         try:
-            pipe.send(execute(root, run_id, report))
+            pipe.send(execute(root, run_id, report, machine))
         except (OSError, RuntimeError, MemoryError) as error:  # this machine's fault: no record, see execute
             pipe.send(f"lost: {error or type(error).__name__}")
 

@@ -13,7 +13,7 @@ from typing import Any
 from backbones import STGCN
 from benchmarks.datasets import catalog
 from benchmarks.runs import Data, Evaluate, Fuse, Pretrain, Raw, Run, Select, Untrained
-from methods import METHODS, moco
+from methods import moco
 from methods.skeattnclr import SkeAttnCLR
 from methods.skeletonclr import SkeletonCLR
 from methods.supervised import Supervised
@@ -41,7 +41,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Size:
-    """What a scale replaces in a recipe. Learning rates and temperatures stay."""
+    """What a scale replaces in a recipe."""
 
     width: int
     out: int
@@ -57,7 +57,6 @@ class Size:
     dropout: float = 0.0  # few steps learn nothing through half of the features
     init: moco.Init = "torch"  # few steps do not leave the small released weights
     lr: float | None = None  # of the pretraining; None is the recipe's
-    momentum: float | None = None  # few steps do not move a slow encoder; None is the recipe's
 
 
 SMOKE = Size(
@@ -119,9 +118,12 @@ def recipe_of(recipe: str, method: str, data: str, stream: str) -> Recipe:
     """The recipe's settings for one method, at full size.
 
     Raises:
-        KeyError: when the recipe does not know the method.
+        ValueError: when the recipe does not know the method.
     """
-    found = {"paper": PAPER, "official": OFFICIAL}[recipe][method]
+    known = {"paper": PAPER, "official": OFFICIAL}[recipe]
+    if method not in known:
+        raise ValueError(f"recipe {recipe} has no settings for {method}; add them to {recipe.upper()} in recipes.py")
+    found = known[method]
     if (recipe, method, data, stream) == ("official", "skeattnclr", "ntu60", "joint"):
         # The two released NTU-60 joint configurations, and only they, give L_ns no weight.
         found = replace(found, config=replace(found.config, mu=1.0))
@@ -135,14 +137,12 @@ def size_of(settings: Settings, data: str) -> Size | None:
     return {"smoke": SMOKE, "demo": DEMO}[settings.scale]
 
 
-def _resized(method: str, recipe: Recipe, size: Size) -> Recipe:
+def _resized(recipe: Recipe, size: Size) -> Recipe:
     """The recipe at another size; part mixing covers the same share of the sequence."""
     config, width = recipe.config, size.width
     changes: dict[str, Any] = {"init": size.init}
     if hasattr(config, "queue"):
         changes |= {"queue": size.queue, "dim": size.dim}
-        if size.momentum is not None:
-            changes["momentum"] = size.momentum
     if hasattr(config, "mix_units"):
         low, high = (unit * size.frames / recipe.frames for unit in config.mix_units)
         changes["mix_units"] = (max(1, round(low)), max(1, round(high)))
@@ -163,7 +163,7 @@ def resolve(settings: Settings, method: str, data: str, stream: str) -> Recipe:
     """The complete settings of one method on one data set and stream at the asked-for scale."""
     found = recipe_of(settings.recipe, method, data, stream)
     size = size_of(settings, data)
-    return _resized(method, found, size) if size else found
+    return _resized(found, size) if size else found
 
 
 def data_of(settings: Settings, name: str, split: str, frames: int) -> Data:
@@ -230,8 +230,3 @@ def fused(members: tuple[Run, ...], weights: tuple[float, ...] = (0.5, 0.5, 0.5)
     """Three-stream fusion in the order joint, bone, motion."""
     evaluations = tuple(member for member in members if isinstance(member, Evaluate))
     return Fuse(evaluations, weights)
-
-
-def methods_of(recipe: str) -> tuple[str, ...]:
-    """The methods a recipe has settings for."""
-    return tuple(name for name in METHODS if name in {"paper": PAPER, "official": OFFICIAL}[recipe])

@@ -16,6 +16,7 @@ import hashlib
 import json
 import os
 import socket
+import typing
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -139,12 +140,14 @@ class Store:
         record = self.record(run.id)
         if record is None or record["status"] != "ok":
             return False
-        return not product or self.product(run).exists()
+        return not product or all(path.exists() for path in self.products(run))
 
-    def product(self, run: Run, select: str = "last") -> Path:
+    def products(self, run: Run) -> list[Path]:
         """What a run leaves for others: a pretraining its encoders, an evaluation its scores."""
         folder = self.folder(run.id)
-        return encoder_path(folder, select) if isinstance(run, runs.Pretrain) else folder / "scores.npz"
+        if isinstance(run, runs.Pretrain):
+            return [encoder_path(folder, select) for select in typing.get_args(runs.Select)]
+        return [folder / "scores.npz"]
 
     def frame(self) -> pd.DataFrame:
         """One row per record: run, kind, label, status, seconds and a column per metric."""

@@ -15,12 +15,13 @@ MIX_UNIT = 4  # frames; the temporal stride of the backbones, the unit of Table 
 
 
 def _rand(shape: tuple[int, ...], like: Tensor, generator: torch.Generator) -> Tensor:
-    return torch.rand(shape, generator=generator, device=like.device, dtype=torch.float32)
+    """The generator lives on the CPU: the few numbers of a batch are then the same whatever the device."""
+    return torch.rand(shape, generator=generator).to(like.device, non_blocking=True)
 
 
 def _randint(low: int, high: int, shape: tuple[int, ...], like: Tensor, generator: torch.Generator) -> Tensor:
     """Uniform on low..high, both included."""
-    return torch.randint(low, high + 1, shape, generator=generator, device=like.device)
+    return torch.randint(low, high + 1, shape, generator=generator).to(like.device, non_blocking=True)
 
 
 def draw_crop(x: Tensor, ratio: int, generator: torch.Generator) -> Tensor:

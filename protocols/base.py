@@ -1,6 +1,6 @@
 """The types every protocol shares: splits in, results out, and the context of a run.
 
-A protocol is a function `(encoder, splits, config, context) -> Result`. It never sees a table, and never
+A protocol is a function `(encoder, splits, stream, seed, config, context) -> Result`. It never sees a table, and never
 chooses anything that its config does not name (checkpoint, epoch, k, learning rate).
 """
 

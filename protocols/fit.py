@@ -30,6 +30,14 @@ def _log(context: Context, entry: dict[str, Any]) -> None:
             file.write(json.dumps(entry) + "\n")
 
 
+def _rewind_log(context: Context, epochs: int) -> None:
+    """Forgets what a killed process logged after its last checkpoint: those epochs are done again."""
+    path = context.folder / "log.jsonl" if context.folder else None
+    if path and path.exists():
+        kept = [line for line in path.read_text().splitlines()[:epochs] if line.endswith("}")]
+        path.write_text("".join(f"{line}\n" for line in kept))
+
+
 def _check_finite(totals: Tensor, terms: dict[str, Tensor], epoch: int) -> None:
     """Raises FloatingPointError naming the first step of the epoch whose loss is not finite."""
     bad = (~torch.isfinite(totals)).nonzero()
@@ -64,7 +72,7 @@ def fit(
         data: x (n, 3, T, V, M) and y (n,) on the device. Each epoch drops its last short batch.
         after_epoch: (epoch, history) -> further entries for the history, for example a KNN accuracy.
     Returns:
-        One dict per epoch: epoch (from 1), lr, seconds, samples_per_second, loss terms, and after_epoch's entries.
+        One dict per epoch: epoch (from 1), lr, loss terms, and after_epoch's entries. The log has the times as well.
     Raises:
         ValueError: when the data do not fill one batch.
         FloatingPointError: when a loss is not finite, with epoch and step.
@@ -82,7 +90,8 @@ def fit(
         module.load_state_dict(saved["module"], strict=True)
         optimiser.load_state_dict(saved["optimiser"])
         history = saved["history"]
-    views = torch.Generator(x.device)
+    _rewind_log(context, len(history))
+    views = torch.Generator()  # on the CPU: the same views on every device
     last_save = time.monotonic()
 
     for epoch in range(len(history), epochs):

@@ -60,7 +60,8 @@ def evaluate(encoder: Encoder, splits: Splits, stream: str, config: Config, cont
         if config.features == "embedding":
             with torch.no_grad():
                 training = encoder.head.training
-                features = encoder.eval().embed(pooled)
+                encoder.head.eval()
+                features = encoder.embed(pooled)
                 encoder.head.train(training)
         else:
             features = F.normalize(pooled, dim=1)

@@ -39,6 +39,7 @@ def train(features: Tensor, labels: Tensor, classes: int, config: Config, seed: 
     """SGD on features (n, C), labels (n,); calls after_epoch(epoch, classifier). The last short batch is dropped.
 
     Raises:
+        ValueError: when the features do not fill one batch.
         FloatingPointError: when the loss stops being finite.
     """
     torch.manual_seed(derive(seed, "init"))
@@ -47,7 +48,9 @@ def train(features: Tensor, labels: Tensor, classes: int, config: Config, seed: 
     nn.init.zeros_(classifier.bias)
     classifier.to(features.device)
     optimiser = config.sgd.build(classifier.parameters())
-    batch = min(config.batch, len(features))
+    batch = config.batch
+    if len(features) < batch:
+        raise ValueError(f"{len(features)} training samples do not fill one batch of {batch}; lower `batch`")
     for epoch in range(config.epochs):
         for group in optimiser.param_groups:
             group["lr"] = config.sgd.rate(epoch)

@@ -10,10 +10,10 @@ from benchmarks.tables.base import Cell, TableSpec
 
 COLUMNS = {"Xsub": ("ntu60", "xsub"), "Xview": ("ntu60", "xview")}
 ROWS = {
-    "×/✓/✓": {"opposition": False},
+    "×/✓/✓": {"opposition": False, "mu": 0.5},
     "×/✓/×": {"opposition": False, "mu": 1.0},
-    "✓/✓/×": {"mu": 1.0},
-    "✓/✓/✓": {},
+    "✓/✓/×": {"opposition": True, "mu": 1.0},
+    "✓/✓/✓": {"opposition": True, "mu": 0.5},
 }
 
 

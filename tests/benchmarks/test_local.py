@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,11 @@ from benchmarks.execute import Machine
 from benchmarks.local import run_all
 from benchmarks.plan import Plan
 from benchmarks.recipes import Settings
-from benchmarks.runs import Run
+from benchmarks.runs import Evaluate, Pretrain, Run
 from benchmarks.store import Store
-from benchmarks.tables import TABLES
+from benchmarks.tables import TABLES, Cell
 from protocols import Progress
+from protocols.sgd import SGD
 
 
 class Notes:
@@ -38,7 +40,6 @@ def table(tmp_path: Path) -> tuple[Store, list[Run]]:
     """A store with the specs of one pretraining and its evaluation, and those two runs."""
     store = Store(tmp_path)
     store.prepare()
-    Machine().save(store.root)
     todo = Plan.of([TABLES["7"]], Settings(scale="smoke")).todo(store)[:2]
     for run in todo:
         store.write_spec(run)
@@ -62,7 +63,7 @@ def test_a_killed_worker_is_replaced_and_the_run_done_again(table: tuple[Store, 
             kill_owner(store, run)
 
     notes = Notes(store, once)
-    outcome = run_all(todo, str(store.root), 1, notes)
+    outcome = run_all(todo, str(store.root), Machine(), 1, notes)
     assert killed
     assert outcome.statuses == {run.id: "ok" for run in todo}
     assert [run.id for run, _ in notes.ended] == [run.id for run in todo]
@@ -70,29 +71,57 @@ def test_a_killed_worker_is_replaced_and_the_run_done_again(table: tuple[Store, 
 
 def test_a_run_that_kills_every_worker_is_lost_and_its_child_blocked(table: tuple[Store, list[Run]]) -> None:
     store, todo = table
-    outcome = run_all(todo, str(store.root), 2, Notes(store, kill_owner))
+    outcome = run_all(todo, str(store.root), Machine(), 2, Notes(store, kill_owner))
     first, second = (outcome.statuses[run.id] for run in todo)
     assert first == f"lost: its worker died (exit code {-signal.SIGKILL})"
     assert second == "blocked"
     assert store.all() == {}
 
 
-def test_a_run_that_raises_is_recorded_and_its_child_blocked(
-    table: tuple[Store, list[Run]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_that_raises_is_recorded_and_its_child_blocked(table: tuple[Store, list[Run]]) -> None:
     store, todo = table
-    (store.folder(todo[0].id) / "checkpoint.pt").write_bytes(b"no checkpoint")
-    outcome = run_all(todo, str(store.root), 1, Notes(store))
-    assert outcome.statuses == {todo[0].id: "failed", todo[1].id: "blocked"}
-    record = store.record(todo[0].id)
+    assert isinstance(todo[0], Pretrain)
+    poisoned = replace(todo[0], sgd=SGD(lr=1e30))
+    assert isinstance(todo[1], Evaluate)
+    runs = [poisoned, replace(todo[1], encoder=poisoned)]
+    for run in runs:
+        store.write_spec(run)
+    outcome = run_all(runs, str(store.root), Machine(), 1, Notes(store))
+    assert outcome.statuses == {runs[0].id: "failed", runs[1].id: "blocked"}
+    record = store.record(runs[0].id)
     assert record is not None
-    assert "delete it and the run starts anew" in record["error"]
+    assert "the loss is not finite in epoch 1" in record["error"]
+
+
+def test_a_damaged_file_is_no_result_and_deleting_it_mends_everything(table: tuple[Store, list[Run]]) -> None:
+    store, todo = table
+    checkpoint = store.folder(todo[0].id) / "checkpoint.pt"
+    checkpoint.write_bytes(b"no checkpoint")
+    outcome = run_all(todo, str(store.root), Machine(), 1, Notes(store))
+    assert "delete it and the run starts anew" in outcome.statuses[todo[0].id]
+    assert store.all() == {}
+    checkpoint.unlink()
+    assert set(run_all(todo, str(store.root), Machine(), 1, Notes(store)).statuses.values()) == {"ok"}
+
+    evaluation = store.records / f"{todo[1].id}.json"
+    for encoder in store.products(todo[0]):
+        evaluation.unlink()
+        encoder.write_bytes(encoder.read_bytes()[:100])
+        plan = Plan(Settings(scale="smoke"), {"7": [Cell("", "", (todo[1],))]})
+        assert plan.todo(store) == [todo[1]]
+        outcome = run_all(plan.todo(store), str(store.root), Machine(), 1, Notes(store))
+        if encoder.name == "encoder-best-knn.safetensors":  # the one that this table selects
+            assert "is damaged" in outcome.statuses[todo[1].id]
+        encoder.unlink()
+        assert plan.todo(store) == ([todo[0], todo[1]] if not evaluation.exists() else [])
+        run_all([todo[0], todo[1]], str(store.root), Machine(), 1, Notes(store))
+        assert store.done(todo[1], product=True)
 
 
 def test_a_vanished_spec_is_the_machines_fault_and_leaves_no_record(table: tuple[Store, list[Run]]) -> None:
     store, todo = table
     (store.folder(todo[0].id) / "spec.json").unlink()
-    outcome = run_all(todo, str(store.root), 1, Notes(store))
+    outcome = run_all(todo, str(store.root), Machine(), 1, Notes(store))
     assert outcome.statuses[todo[0].id].startswith(f"lost: there is no run {todo[0].id}")
     assert store.all() == {}
 
@@ -111,5 +140,5 @@ def test_a_run_claimed_elsewhere_is_waited_for(table: tuple[Store, list[Run]]) -
     import threading
 
     threading.Timer(6.0, lambda: claim.__exit__(None, None, None)).start()
-    outcome = run_all(todo, str(store.root), 1, Release(store))
+    outcome = run_all(todo, str(store.root), Machine(), 1, Release(store))
     assert set(outcome.statuses.values()) == {"ok"}
