@@ -58,7 +58,7 @@ def parser() -> Parser:
     common.add_argument("--out", type=Path, default=HERE / "results", metavar="DIR", help="results")
 
     tables = Parser(add_help=False)
-    tables.add_argument("--table", nargs="+", choices=(*TABLES, "all"), metavar="T",
+    tables.add_argument("--table", nargs="+", action="extend", choices=(*TABLES, "all"), metavar="T",
                         help=f"{', '.join(TABLES)} or all")  # fmt: skip
 
     machine = Parser(add_help=False)
@@ -82,7 +82,9 @@ def parser() -> Parser:
                         ("stream", "joint (default), bone, motion"),
                         ("protocol", "linear (default), knn")):  # fmt: skip
         run.add_argument(f"--{name}", metavar=name[0].upper(), help=about)
-    run.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="settings of the method, e.g. lam=4")
+    run.add_argument(
+        "--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="settings of the method, e.g. lam=4"
+    )
     command("plan", "what a table would run, and what tables share", tables, common)
     command("status", "done, running, failed and missing runs of a table", tables, common)
     show = command("show", "everything about one run", common)
@@ -115,26 +117,33 @@ def _positive(text: str) -> int:
 def main(words: list[str] | None = None) -> int:
     """Runs one command; returns its exit code (0 all cells present, 2 usage, 3 cells missing, 4 cells failed)."""
     words = sys.argv[1:] if words is None else words
-    if words and words[0] == "--table":  # the user's own words: python bench.py --table 1
+    if words and words[0].startswith("--") and words[0] != "--help":  # the user's own words: bench.py --table 1
         words = ["run", *words]
     arguments = parser().parse_args(words)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    from benchmarks import commands
-
     try:
-        return getattr(commands, arguments.command)(arguments)
-    except commands.UsageError as error:
-        print(f"bench.py: {error}", file=sys.stderr)
-        return USAGE
-    except commands.EXPECTED as error:
-        print(f"bench.py: {error}", file=sys.stderr)
-        return FAILED
+        return _dispatch(arguments)
     except KeyboardInterrupt:
         print("\nStopped. What is done is saved; run the same command to go on.", file=sys.stderr)
         return STOPPED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
+
+
+def _dispatch(arguments: argparse.Namespace) -> int:
+    from benchmarks import commands  # slow: everything heavy is behind this line
+
+    try:
+        return getattr(commands, arguments.command)(arguments)
+    except commands.UsageError as error:
+        print(f"bench.py: {error}", file=sys.stderr)
+        return USAGE
+    except BrokenPipeError:
+        raise
+    except commands.EXPECTED as error:
+        print(f"bench.py: {error}", file=sys.stderr)
+        return FAILED
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from benchmarks import recipes
 from benchmarks.datasets import catalog
+from benchmarks.datasets import store as prepared
 from benchmarks.execute import Machine
 from benchmarks.local import run_all
 from benchmarks.plan import Plan
@@ -23,7 +24,7 @@ from benchmarks.progress import Reporter
 from benchmarks.recipes import Settings
 from benchmarks.render import render_table
 from benchmarks.runs import Fuse, Run
-from benchmarks.store import Store
+from benchmarks.store import Store, StoreError
 from benchmarks.tables import Cell, Skip, TableSpec
 
 
@@ -94,6 +95,32 @@ class Campaign:
     @cached_property
     def _prepared(self) -> dict[tuple[str, int], str | None]:
         return {}
+
+    def check_data(self) -> None:
+        """Records of one data set must have been measured on the same prepared files, and on those that lie here.
+
+        Raises:
+            StoreError: when they were not; numbers from different data must not stand in one table.
+        """
+        seen: dict[tuple[str, int], dict[str, str]] = {}  # data set and frames -> checksum of x.npy -> a run
+        for run_id, run in self.whole.runs.items():
+            record = self.store.record(run_id)
+            if record and record.get("data") and not isinstance(run, Fuse):
+                checksum = record["data"]["sha256"]["x.npy"]
+                seen.setdefault((run.data.name, run.data.frames), {}).setdefault(checksum, run_id)
+        for (name, frames), checksums in seen.items():
+            if len(checksums) > 1:
+                raise StoreError(
+                    f"{' and '.join(checksums.values())} were measured on different files of {name} at {frames} "
+                    f"frames; move the records of one of them out of {self.store.records}"
+                )
+            if catalog.prepared(name, frames, self.data) is None:
+                manifest = prepared.read_manifest(prepared.folder_of(self.data, name, frames))
+                if manifest["sha256"]["x.npy"] not in checksums:
+                    raise StoreError(
+                        f"the prepared {name} at {frames} frames in {self.data} is not the one that the records in "
+                        f"{self.store.records} were measured on; prepare the same files, or use another --out DIR"
+                    )
 
     def todo(self, retry_failed: bool = False) -> list[Run]:
         """What is left to execute, parents first."""

@@ -10,7 +10,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from backbones import BACKBONES
+from backbones import BACKBONES, build
 from backbones.streams import STREAMS
 from benchmarks import recipes
 from benchmarks.datasets import catalog
@@ -49,7 +49,7 @@ def overrides(words: Iterable[str], method: str | None = None) -> tuple[tuple[st
     hints: dict[str, Any] = {}
     for kind in kinds:
         resolved = typing.get_type_hints(kind.Config)
-        hints |= {f.name: resolved[f.name] for f in fields(kind.Config)}
+        hints |= {f.name: resolved[f.name] for f in fields(kind.Config) if f.name != "classes"}  # the data set decides
     parsed = []
     for word in words:
         key, equals, text = word.partition("=")
@@ -89,16 +89,11 @@ def single(arguments: argparse.Namespace, settings: Settings, data: str) -> list
     split = known(f"split of {data}", arguments.split or "xsub", catalog.dataset(data).splits)
     stream = known("stream", arguments.stream or "joint", STREAMS)
     protocol = known("protocol", arguments.protocol or "linear", ("linear", "knn"))
-    evaluations = tuple(
-        recipes.evaluation(
-            settings,
-            protocol,
-            recipes.pretraining(settings, method, data, split, stream, seed),
-            data,
-            split,
-        )
-        for seed in settings.seeds
-    )
+    pretrainings = [recipes.pretraining(settings, method, data, split, stream, seed) for seed in settings.seeds]
+    first = pretrainings[0]
+    if reason := METHODS[method].unsupported(first.config, build(first.backbone, first.backbone_config)):
+        raise UsageError(reason)
+    evaluations = tuple(recipes.evaluation(settings, protocol, p, data, split) for p in pretrainings)
     return [Cell(method, f"{data} {split}", evaluations)]
 
 

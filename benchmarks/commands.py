@@ -22,7 +22,7 @@ from benchmarks.store import Store, StoreError
 from benchmarks.tables import TABLES, TableSpec
 from benchmarks.tables.settings import render_settings, settings_tables
 
-EXPECTED = (StoreError, FileNotFoundError, ValueError)  # errors that are sentences, not tracebacks
+EXPECTED = (StoreError, OSError, ValueError)  # errors that are sentences, not tracebacks
 
 __all__ = ["EXPECTED", "UsageError", "data", "doctor", "figure", "plan", "render", "run", "show", "status"]
 
@@ -61,19 +61,25 @@ def _device(name: str) -> str:
 def run(arguments: argparse.Namespace) -> int:
     """Fills tables, or does one run."""
     console = _console()
+    single = [
+        name for name in ("backbone", "dataset", "split", "stream", "protocol", "set") if getattr(arguments, name)
+    ]
+    if arguments.method and arguments.table:
+        raise UsageError("--method is for one run and --table for a whole table; give one of them")
+    if single and not arguments.method:
+        raise UsageError(f"--{single[0]} belongs to one run: add --method ...; a table is its recipe")
     if arguments.method:
         name = choices.known("data set", arguments.dataset or "ntu60", catalog.DATASETS)
         spec = TableSpec("one", "", (), ((name, ""),), lambda settings: choices.single(arguments, settings, name))
         specs = [spec]
     else:
-        if arguments.set:
-            raise UsageError("--set belongs to one run (--method ...); a table is its recipe")
         specs, fixed = _wanted(arguments)
         for name in fixed:
             console.print(render_settings(name), markup=False)
         if not specs:
             return 0
     campaign = _campaign(arguments, specs)
+    campaign.check_data()
     todo = campaign.todo(arguments.retry_failed)
     if campaign.settings.standin:
         console.print(choices.banner(campaign.settings.scale), markup=False)
@@ -140,8 +146,8 @@ def show(arguments: argparse.Namespace) -> int:
     """Prints one run: spec, metrics, environment."""
     for scale in recipes.SCALES[::-1]:
         store = Store(root_of(arguments.out, scale))
-        found = {path.stem for path in store.records.glob(f"{arguments.run_id}*.json")}
-        found |= {path.name for path in store.runs.glob(f"{arguments.run_id}*")}
+        known = {path.stem for path in store.records.glob("*.json")} | {path.name for path in store.runs.glob("*-*")}
+        found = {run_id for run_id in known if run_id.startswith(arguments.run_id)}
         if len(found) > 1:
             raise UsageError(f"{arguments.run_id} could be any of {', '.join(sorted(found)[:5])}")
         if found:
@@ -172,6 +178,7 @@ def render(arguments: argparse.Namespace) -> int:
     """Writes, or checks, tables from the records."""
     specs, fixed = _wanted(arguments)
     campaign = _campaign(arguments, specs)
+    campaign.check_data()
     recipe = campaign.settings.recipe
     texts = campaign.tables() | {file_of(campaign.store.root, name, recipe): render_settings(name) for name in fixed}
     if arguments.check:
@@ -211,8 +218,9 @@ def data(arguments: argparse.Namespace) -> int:
     name = choices.known("data set", arguments.name, catalog.DATASETS)
     frames = arguments.frames or recipes.resolve(Settings(), "skeletonclr", name, "joint").frames
     if arguments.action == "check":
-        print(prepare.check(name, frames, arguments.data))
-        return 0
+        report = prepare.check(name, frames, arguments.data)
+        print(report)
+        return 3 if "<-- differs" in report else 0
     if not arguments.raw:
         raise UsageError(f"where are the downloaded files? bench.py data prepare {name} --raw DIR")
     options = {"skip_bad": arguments.skip_bad, "partial": arguments.partial}

@@ -46,7 +46,12 @@ def _size(run: Evaluate) -> str | None:
     width = getattr(encoder.backbone_config, "width", None)
     backbone = encoder.backbone + ("" if width is None else f" of width {width}")
     epochs = f"{encoder.epochs} epoch" + "s" * (encoder.epochs != 1)
-    return f"{backbone}, {encoder.data.frames} frames, batch {encoder.batch}, {epochs}"
+    dropout = getattr(encoder.backbone_config, "dropout", 0.0)
+    init = getattr(encoder.config, "init", "its own")
+    return (
+        f"{backbone}, dropout {dropout:g}, initial weights `{init}`, {encoder.data.frames} frames, "
+        f"batch {encoder.batch}, {epochs} from learning rate {encoder.sgd.lr:g}"
+    )
 
 
 def _checkpoint(run: Evaluate) -> str | None:

@@ -22,6 +22,20 @@ Schedule = Literal["cosine", "constant"]
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
 
+def check(dim: int, queue: int, tau: float, momentum: float) -> None:
+    """Refuses settings that no momentum contrast can have.
+
+    Raises:
+        ValueError: with the setting and its range.
+    """
+    if dim < 1 or queue < 1:
+        raise ValueError(f"dim and queue must be at least 1; got {dim} and {queue}")
+    if tau <= 0:
+        raise ValueError(f"the temperature tau must be positive; got {tau}")
+    if not 0 <= momentum <= 1:
+        raise ValueError(f"momentum must be between 0 and 1; got {momentum}")
+
+
 class Queue(nn.Module):
     """The memory bank M_k: the K most recent keys, (D, K), first in first out."""
 

@@ -65,6 +65,13 @@ class SkeAttnCLR(Method):
         init: moco.Init = "released"
         key_init: moco.KeyInit = "copy"
 
+        def __post_init__(self) -> None:
+            moco.check(self.dim, self.queue, self.tau, self.momentum)
+            if not 0 <= self.mu <= 1:
+                raise ValueError(f"mu is a share between L_s and L_ns, 0 to 1; got {self.mu}")
+            if self.heads < 1 or self.lam <= 0:
+                raise ValueError(f"heads and lam must be positive; got {self.heads} and {self.lam}")
+
     def __init__(self, backbone: Backbone, stream: str, config: Config) -> None:
         super().__init__()
         self.stream, self.config = stream, config

@@ -36,6 +36,9 @@ class SkeletonCLR(Method):
         init: moco.Init = "released"
         key_init: moco.KeyInit = "copy"
 
+        def __post_init__(self) -> None:
+            moco.check(self.dim, self.queue, self.tau, self.momentum)
+
     def __init__(self, backbone: Backbone, stream: str, config: Config) -> None:
         super().__init__()
         self.stream, self.config = stream, config

@@ -15,6 +15,7 @@ import bench
 from benchmarks import recipes
 from benchmarks.datasets import store as prepared
 from benchmarks.recipes import Settings
+from benchmarks.tables import TABLES
 
 REPO = Path(bench.__file__).parent
 
@@ -69,6 +70,8 @@ def test_unknown_method_names_the_nearest(capsys: pytest.CaptureFixture[str]) ->
         ("opposition=yes", "wants true or false"),
         ("heads=2.5", "--set heads wants a whole number"),
         ("mix_parts=3", "wants 2 numbers with commas between"),
+        ("heads=7", "7 attention heads do not divide the width 32"),
+        ("classes=2", "no setting 'classes'"),
         ("key_init=other", "no key_init 'other'; there are: copy, redrawn"),
     ],
 )
@@ -76,6 +79,46 @@ def test_bad_settings(word: str, answer: str, capsys: pytest.CaptureFixture[str]
     code, text = say(capsys, "run", "--method", "skeattnclr", "--scale", "smoke", "--set", word)
     assert code == bench.USAGE
     assert answer in text
+
+
+@pytest.mark.parametrize(("word", "answer"), [("tau=0", "tau must be positive"), ("mu=2", "mu is a share")])
+def test_settings_out_of_range(word: str, answer: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, text = say(capsys, "run", "--method", "skeattnclr", "--scale", "smoke", "--dry-run", "--set", word)
+    assert code == bench.FAILED
+    assert answer in text
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        (["run", "--table", "1", "--method", "skeattnclr"], "give one of them"),
+        (["run", "--table", "1", "--stream", "bone"], "--stream belongs to one run"),
+        (["run", "--table", "1", "--set", "lam=1"], "--set belongs to one run"),
+        (["run"], "which table?"),
+        (["run", "--table", "1", "--seeds", "0"], "at least 1"),
+        (["show", "*"], "no run *"),
+        (["data", "prepare"], "which data set?"),
+        (["run", "--table", "1", "--device", "abacus"], "--device abacus cannot be used"),
+    ],
+)
+def test_words_that_do_not_belong_together(
+    words: list[str], answer: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, text = say(capsys, *words, "--out", str(tmp_path), *(["--scale", "smoke"] if words[0] == "run" else []))
+    assert code == bench.USAGE
+    assert answer in text
+
+
+def test_options_may_come_in_any_order_and_twice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = str(tmp_path)
+    code, text = say(capsys, "--scale", "smoke", "--table", "7", "--table=15", "--dry-run", "--out", out)
+    assert code == 0
+    assert "lam=8.0" in text
+    assert "opposition=False" in text
+
+
+def test_the_command_line_knows_every_table() -> None:
+    assert set(bench.TABLES) == set(TABLES) | {"8", "9", "10", "11", "12"}
 
 
 def test_unwritable_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -126,7 +169,7 @@ def test_nothing_prepared_says_what_to_run(tmp_path: Path, capsys: pytest.Captur
     code, text = say(capsys, "--table", "7", "--scale", "full", "--data", data, "--out", out)
     assert code == bench.MISSING
     assert "bench.py data prepare ntu60 --raw DIR" in text
-    assert "80.3" in text  # the paper's numbers stand there, ours are n/a
+    assert "· / 80.3" in text  # the paper's number stands there, ours is not measured
 
 
 def test_auto_is_demo_without_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

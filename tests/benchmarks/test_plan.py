@@ -44,6 +44,13 @@ def test_tables_1_and_7_share_the_complete_method() -> None:
     assert "4 runs serve more than one table" in plan.describe()
 
 
+@pytest.mark.parametrize("recipe", ["paper", "official"])
+@pytest.mark.parametrize("table", ["7", "15", "16", "17"])
+def test_rows_of_an_ablation_are_different_runs(table: str, recipe: str) -> None:
+    ids = [run.id for cell in TABLES[table].cells(Settings(recipe, "full")) for run in cell.seeds]
+    assert len(set(ids)) == len(ids)
+
+
 def test_parents_come_first() -> None:
     plan = Plan.of(TABLES.values(), SETTINGS)
     seen: set[str] = set()

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +20,7 @@ from protocols.pretrain import encoder_path, pretrain
 from protocols.sgd import SGD
 from tests.protocols.small import method, splits
 
+REPO = Path(__file__).resolve().parents[2]
 MONITOR = knn.Config(ks=(5,), k=5)
 
 
@@ -54,6 +59,30 @@ def test_a_run_that_left_goes_on_bit_for_bit(name: str, leave_after: int, tmp_pa
     for select in ("best-knn", "last"):
         files = [encoder_path(tmp_path / part, select).read_bytes() for part in ("whole", "parts")]
         assert files[0] == files[1]
+
+
+def test_a_training_killed_by_sigkill_goes_on_bit_for_bit(tmp_path: Path) -> None:
+    """A real kill at a moment nobody chose, not a polite request to leave."""
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "parts").mkdir()
+    script = (
+        f"from tests.protocols.test_fit import train, Path; train('skeattnclr', Path({str(tmp_path / 'parts')!r}), 60)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script], cwd=REPO, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    log, deadline = tmp_path / "parts" / "log.jsonl", time.monotonic() + 60
+    while not log.exists() or len(log.read_text().splitlines()) < 7:
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert (tmp_path / "parts" / "checkpoint.pt").exists()
+    resumed, result = train("skeattnclr", tmp_path / "parts", 60)
+    whole, expected = train("skeattnclr", tmp_path / "whole", 60)
+    assert result.history == expected.history
+    assert all(torch.equal(tensor, resumed.state_dict()[key]) for key, tensor in whole.state_dict().items())
+    epochs = [json.loads(line)["epoch"] for line in log.read_text().splitlines()]
+    assert epochs == list(range(1, 61)), "an epoch is logged once, however often it was begun"
 
 
 def test_the_seed_changes_everything_random_and_nothing_else_does() -> None:
