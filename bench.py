@@ -136,7 +136,7 @@ def _dispatch(arguments: argparse.Namespace) -> int:
 
     try:
         return getattr(commands, arguments.command)(arguments)
-    except commands.UsageError as error:
+    except commands.WRONG_WORDS as error:
         print(f"bench.py: {error}", file=sys.stderr)
         return USAGE
     except BrokenPipeError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import typing
 from collections.abc import Iterable
 from dataclasses import fields
@@ -14,6 +13,7 @@ from backbones import BACKBONES, build
 from backbones.streams import STREAMS
 from benchmarks import recipes
 from benchmarks.datasets import catalog
+from benchmarks.names import known
 from benchmarks.recipes import Settings
 from benchmarks.store import StoreError
 from benchmarks.tables import Cell
@@ -23,20 +23,6 @@ from protocols.checkpoint import replacing
 
 class UsageError(Exception):
     """The command line asks for something that does not exist; the message says what does."""
-
-
-def known(kind: str, name: str, allowed: Iterable[str]) -> str:
-    """The name, if it is allowed.
-
-    Raises:
-        UsageError: with the nearest name and all others.
-    """
-    allowed = list(allowed)
-    if name in allowed:
-        return name
-    near = difflib.get_close_matches(name, allowed, n=1)
-    hint = f"did you mean {near[0]}? " if near else ""
-    raise UsageError(f"no {kind} {name!r}; {hint}there are: {', '.join(allowed)}")
 
 
 def overrides(words: Iterable[str], method: str | None = None) -> tuple[tuple[str, Any], ...]:

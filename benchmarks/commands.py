@@ -15,6 +15,7 @@ from benchmarks import choices, recipes
 from benchmarks.campaign import Campaign, file_of, root_of, scale_for, unprepared
 from benchmarks.choices import UsageError
 from benchmarks.datasets import catalog
+from benchmarks.names import UnknownName, known
 from benchmarks.progress import clock
 from benchmarks.recipes import Settings
 from benchmarks.runs import label
@@ -22,9 +23,10 @@ from benchmarks.store import Store, StoreError
 from benchmarks.tables import TABLES, TableSpec
 from benchmarks.tables.settings import render_settings, settings_tables
 
+WRONG_WORDS = (UsageError, UnknownName)
 EXPECTED = (StoreError, OSError, ValueError)  # errors that are sentences, not tracebacks
 
-__all__ = ["EXPECTED", "UsageError", "data", "doctor", "figure", "plan", "render", "run", "show", "status"]
+__all__ = ["EXPECTED", "WRONG_WORDS", "data", "doctor", "figure", "plan", "render", "run", "show", "status"]
 
 
 def _wanted(arguments: argparse.Namespace) -> tuple[list[TableSpec], list[str]]:
@@ -69,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
     if single and not arguments.method:
         raise UsageError(f"--{single[0]} belongs to one run: add --method ...; a table is its recipe")
     if arguments.method:
-        name = choices.known("data set", arguments.dataset or "ntu60", catalog.DATASETS)
+        name = known("data set", arguments.dataset or "ntu60", catalog.DATASETS)
         spec = TableSpec("one", "", (), ((name, ""),), lambda settings: choices.single(arguments, settings, name))
         specs = [spec]
     else:
@@ -215,7 +217,7 @@ def data(arguments: argparse.Namespace) -> int:
         return 0
     if not arguments.name:
         raise UsageError(f"which data set? {', '.join(catalog.DATASETS)}")
-    name = choices.known("data set", arguments.name, catalog.DATASETS)
+    name = known("data set", arguments.name, catalog.DATASETS)
     frames = arguments.frames or recipes.resolve(Settings(), "skeletonclr", name, "joint").frames
     if arguments.action == "check":
         report = prepare.check(name, frames, arguments.data)

@@ -56,7 +56,7 @@ def test_unknown_table(capsys: pytest.CaptureFixture[str]) -> None:
 def test_unknown_method_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     code, text = say(capsys, "run", "--method", "skelton", "--scale", "smoke")
     assert code == bench.USAGE
-    assert "no method 'skelton'; did you mean skeletonclr?" in text
+    assert "Unknown method 'skelton'. Did you mean 'skeletonclr'?" in text
     assert "skeattnclr" in text
 
 
@@ -65,14 +65,14 @@ def test_unknown_method_names_the_nearest(capsys: pytest.CaptureFixture[str]) ->
     [
         ("lam=abc", "--set lam wants a number, got 'abc'"),
         ("lam=nan", "--set lam wants a finite number"),
-        ("lamb=2", "no setting 'lamb'; did you mean lam?"),
+        ("lamb=2", "Unknown setting 'lamb'. Did you mean 'lam'?"),
         ("lam", "--set wants key=value, got 'lam'"),
         ("opposition=yes", "wants true or false"),
         ("heads=2.5", "--set heads wants a whole number"),
         ("mix_parts=3", "wants 2 numbers with commas between"),
         ("heads=7", "7 attention heads do not divide the width 32"),
-        ("classes=2", "no setting 'classes'"),
-        ("key_init=other", "no key_init 'other'; there are: copy, redrawn"),
+        ("classes=2", "Unknown setting 'classes'"),
+        ("key_init=other", "Unknown key_init 'other'. Allowed: copy, redrawn"),
     ],
 )
 def test_bad_settings(word: str, answer: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,12 +6,12 @@ stand-ins carry the real ids and the official sides (`Data sets`, section 4.1 of
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 
 import pandas as pd
 
 from benchmarks.datasets.actions import ACTIONS, EXERCISES, Action
+from benchmarks.names import known
 
 SCALES = ("smoke", "demo")
 
@@ -73,12 +73,7 @@ NAMES = tuple(_CASTS)
 def cast_of(name: str, scale: str) -> Cast:
     """The cast of a stand-in. Raises ValueError for an unknown name or scale."""
     for got, allowed, what in ((name, NAMES, "stand-in"), (scale, SCALES, "scale of stand-ins")):
-        if got not in allowed:
-            near = difflib.get_close_matches(got, allowed, n=1)
-            raise ValueError(
-                f"no {what} {got!r}; there are {', '.join(allowed)}"
-                + (f"; did you mean {near[0]!r}?" if near else "; choose one of these")
-            )
+        known(what, got, allowed)
     full = _CASTS[name]
     if scale == "demo":
         return full

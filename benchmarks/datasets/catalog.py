@@ -7,7 +7,6 @@ the NTU rules give exactly the published counts when applied to the published na
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.datasets import store
+from benchmarks.names import known
 
 if TYPE_CHECKING:
     from protocols import Splits
@@ -178,24 +178,15 @@ EXPECTED: dict[str, dict[str, tuple[int, int]]] = {
 }
 
 
-def _known(kind: str, name: str, allowed: Iterable[str]) -> str:
-    allowed = list(allowed)
-    if name not in allowed:
-        near = difflib.get_close_matches(name, allowed, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"Unknown {kind} {name!r}.{hint} Allowed: {', '.join(allowed)}.")
-    return name
-
-
 def dataset(name: str) -> DataSet:
     """The data set of that name; ValueError with the nearest name for an unknown one."""
-    return DATASETS[_known("data set", name, DATASETS)]
+    return DATASETS[known("data set", name, DATASETS)]
 
 
 def rule(name: str, split: str) -> Rule:
     """One split rule of a data set; ValueError with the nearest name for an unknown one."""
     entry = dataset(name)
-    return entry.splits[_known(f"split of {name}", split, entry.splits)]
+    return entry.splits[known(f"split of {name}", split, entry.splits)]
 
 
 def sides(name: str, split: str, meta: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:

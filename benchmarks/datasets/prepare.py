@@ -6,12 +6,12 @@ wrong with a download has to come to light here, and not as a strange number in 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.datasets import catalog, irds, store
+from benchmarks.names import known
 
 Reader = Callable[..., irds.Recordings]
 
@@ -40,10 +40,7 @@ def prepare(
         raise ValueError(f"{entry.title} ({name}) cannot be read from raw files yet; readable: {', '.join(READERS)}")
     read, allowed = READERS[name]
     for option in options:
-        if option not in allowed:
-            near = difflib.get_close_matches(option, allowed, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise ValueError(f"{name} has no option {option!r}.{hint} Allowed: {', '.join(allowed)}.")
+        known(f"option of {name}", option, allowed)
     if frames < 1:
         raise ValueError(f"frames is {frames}, it must be at least 1; the paper uses 64")
     recordings = read([Path(place) for place in raw], frames, say=say, **options)

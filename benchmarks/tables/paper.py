@@ -6,15 +6,16 @@ stands; what it means (72.0) is what a measurement is compared with.
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+
+from benchmarks.names import known
 
 FILE = Path(__file__).with_name("paper.toml")
 EMPTY = "-"
@@ -59,16 +60,6 @@ class PaperSettings:
     id: str
     title: str
     values: Mapping[str, str]
-
-
-def known(kind: str, name: str, allowed: Iterable[str]) -> str:
-    """The name itself; ValueError with the nearest allowed name if it is not one of them."""
-    allowed = list(allowed)
-    if name not in allowed:
-        near = difflib.get_close_matches(name, allowed, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"Unknown {kind}: {name!r}.{hint} Allowed: {', '.join(allowed)}.")
-    return name
 
 
 def _parse(printed: str) -> tuple[float | None, float | None]:

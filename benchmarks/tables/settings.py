@@ -14,8 +14,9 @@ from tabulate import tabulate
 
 from benchmarks import recipes
 from benchmarks.datasets import catalog
+from benchmarks.names import known
 from benchmarks.recipes import Recipe, Settings
-from benchmarks.tables.paper import known, paper_settings
+from benchmarks.tables.paper import paper_settings
 
 METHODS = {"SkeAttnCLR": "skeattnclr", "SkeletonCLR (Baseline*)": "skeletonclr"}
 NONE = "–"

@@ -186,7 +186,7 @@ def test_prepare_refuses(raw: Path, tmp_path: Path) -> None:
     for arguments, message in (
         (("irsd", 8, {}), r"Did you mean 'irds'"),
         (("ntu60", 8, {}), r"cannot be read from raw files yet; readable: irds"),
-        (("irds", 8, {"skipbad": True}), r"no option 'skipbad'. Did you mean 'skip_bad'"),
+        (("irds", 8, {"skipbad": True}), r"Unknown option of irds 'skipbad'. Did you mean 'skip_bad'"),
         (("irds", 0, {}), r"at least 1"),
     ):
         name, frames, options = arguments

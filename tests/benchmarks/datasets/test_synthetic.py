@@ -152,7 +152,7 @@ def test_every_set_is_made_in_under_two_seconds() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("ntu61", "demo", 24), ("ntu61", "ntu60, ntu120", "did you mean")),
+        (("ntu61", "demo", 24), ("ntu61", "ntu60, ntu120", "Did you mean")),
         (("ntu60", "ful", 24), ("ful", "smoke, demo")),
         (("ntu60", "demo", 1), ("at least 2 frames", "1")),
     ],
