@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -19,6 +20,7 @@ from benchmarks.datasets import catalog
 from benchmarks.datasets import store as prepared
 from benchmarks.execute import Machine
 from benchmarks.local import run_all
+from benchmarks.outcomes import summary
 from benchmarks.plan import Plan
 from benchmarks.progress import Reporter
 from benchmarks.recipes import Settings
@@ -139,20 +141,21 @@ class Campaign:
         ended = Counter(status.partition(":")[0] for status in outcome.statuses.values())
         console.print(", ".join(f"{count} {status}" for status, count in sorted(ended.items())), markup=False)
 
+    def _records(self) -> dict[str, dict[str, Any]]:
+        return {run_id: record for run_id in self.whole.runs if (record := self.store.record(run_id))}
+
     def tables(self) -> dict[Path, str]:
         """Every table as markdown, by the file it belongs in: a function of the records, not of this machine."""
-        records = {run_id: record for run_id in self.whole.runs if (record := self.store.record(run_id))}
+        records = self._records()
         return {
             file_of(self.store.root, spec.id, self.settings.recipe): render_table(spec, self.settings, records)
             for spec in self.specs
         }
 
     def exit_code(self) -> int:
-        """4 when a run failed, else 3 when a cell has no result, else 0."""
-        statuses = {
-            run_id: record["status"] if (record := self.store.record(run_id)) else None for run_id in self.plan.runs
-        }
-        if "failed" in statuses.values():
+        """4 when a cell failed, else 3 when one is missing, else 0: what the rendered tables say."""
+        records = self._records()
+        found = [summary(spec, self.settings, records) for spec in self.specs]
+        if any(cells.failed for cells in found):
             return 4
-        shown = [run.id for cells in self.plan.tables.values() for cell in cells for run in cell.seeds]
-        return 3 if self.plan.skips() or any(statuses[run_id] is None for run_id in shown) else 0
+        return 3 if any(cells.missing or cells.skipped for cells in found) else 0
