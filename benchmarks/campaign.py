@@ -134,6 +134,7 @@ class Campaign:
         jobs = min(jobs or by_default, len(todo))
         self.store.prepare()
         machine = Machine(str(self.data.resolve()), device)
+        machine.save(self.store.root)  # for execute(root, run_id) elsewhere; these workers are told directly
         for run in todo:
             self.store.write_spec(run)
         with Reporter(todo, self.store, console) as watcher:

@@ -175,14 +175,8 @@ def label(run: Run | Untrained | Raw) -> str:
                 for f in fields(run.config)
                 if f.name not in _SIZES and getattr(run.config, f.name) != getattr(defaults, f.name)
             ]
-            parts = [
-                run.method,
-                *changed,
-                run.backbone,
-                f"{run.data.name} {run.data.split}",
-                run.stream,
-                f"seed {run.seed}",
-            ]
+            where = f"{run.data.name} {run.data.split}"
+            parts = [run.method, run.backbone, where, run.stream, f"seed {run.seed}", *changed]
             return " · ".join(parts)
         case Untrained():
             calibrated = ", BN calibrated" if run.calibrate else ""

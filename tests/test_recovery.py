@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -85,9 +86,22 @@ def test_a_second_call_renders_without_training(undisturbed: tuple[Path, str]) -
     assert stamps == {path: path.stat().st_mtime_ns for path in (out / "smoke" / "records").glob("*.json")}
 
 
-def test_a_failed_run_is_told_and_leaves_its_siblings(undisturbed: tuple[Path, str], tmp_path: Path) -> None:
-    import shutil
+def test_root_and_run_id_are_all_that_execute_needs(undisturbed: tuple[Path, str], tmp_path: Path) -> None:
+    from benchmarks.execute import execute
+    from benchmarks.store import Store
 
+    out = tmp_path / "out"
+    shutil.copytree(undisturbed[0], out)
+    store = Store(out / "smoke")
+    before = next(record for record in store.all().values() if record["kind"] == "Evaluate")
+    (store.records / f"{before['run']}.json").unlink()
+    assert execute(str(store.root), before["run"]) == "ok"
+    after = store.record(before["run"])
+    assert after is not None
+    assert after["metrics"] == before["metrics"]
+
+
+def test_a_failed_run_is_told_and_leaves_its_siblings(undisturbed: tuple[Path, str], tmp_path: Path) -> None:
     from benchmarks.store import Store
 
     out = tmp_path / "out"
