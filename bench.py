@@ -61,6 +61,9 @@ def parser() -> Parser:
     tables.add_argument("--table", nargs="+", action="extend", choices=(*TABLES, "all"), metavar="T",
                         help=f"{', '.join(TABLES)} or all")  # fmt: skip
 
+    tables.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE",
+                        help="change a setting of the methods or a size, e.g. lam=4 epochs=2 width=8")  # fmt: skip
+
     machine = Parser(add_help=False)
     machine.add_argument(
         "--jobs", type=_positive, metavar="N", help="worker processes (default: one per core, 1 on a GPU)"
@@ -82,9 +85,6 @@ def parser() -> Parser:
                         ("stream", "joint (default), bone, motion"),
                         ("protocol", "linear (default), knn")):  # fmt: skip
         run.add_argument(f"--{name}", metavar=name[0].upper(), help=about)
-    run.add_argument(
-        "--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="settings of the method, e.g. lam=4"
-    )
     command("plan", "what a table would run, and what tables share", tables, common)
     command("status", "done, running, failed and missing runs of a table", tables, common)
     show = command("show", "everything about one run", common)
@@ -96,10 +96,21 @@ def parser() -> Parser:
     data = command("data", "list, prepare or check data sets", common)
     data.add_argument("action", choices=("list", "prepare", "check"))
     data.add_argument("name", nargs="?", metavar="NAME", help="ntu60, ntu120, pku1, pku2, irds")
-    data.add_argument("--raw", nargs="+", type=Path, default=[], metavar="DIR", help="downloaded files or archives")
-    data.add_argument("--frames", type=_positive, metavar="T", help="frames per sequence (default: the recipe's)")
-    data.add_argument("--skip-bad", action="store_true", help="leave out unreadable files instead of stopping")
-    data.add_argument("--partial", action="store_true", help="accept fewer files than the complete release")
+    data.add_argument("--raw", nargs="+", type=Path, default=[], metavar="PATH",
+                      help="downloaded folders or archives, or one prepared file in circulation (pyskl pickle, CTR-GCN "
+                      "npz, folder of CrosSCLR arrays)")  # fmt: skip
+    data.add_argument(
+        "--frames", nargs="+", type=_positive, metavar="T", help="frames of a clip (default: the recipe's)"
+    )
+    data.add_argument("--strict", action="store_true", help="stop at the first unusable file instead of leaving it out")
+    data.add_argument("--partial", action="store_true", help="accept less than the complete data set")
+    data.add_argument("--jobs", type=_positive, metavar="N", help="worker processes (default: one per core)")
+    data.add_argument("--bodies", choices=("first-two", "by-motion"),
+                      help="NTU: which people are kept (default first-two, as the released code)")  # fmt: skip
+    data.add_argument("--missing-list", type=Path, metavar="FILE", help="NTU: names to leave out (default: official)")
+    data.add_argument("--names", type=Path, metavar="FILE", help="CTR-GCN npz: its skes_available_name.txt")
+    data.add_argument("--frame-base", choices=("one", "zero"),
+                      help="PKU: number of a video's first frame in the labels (default one)")  # fmt: skip
     command("doctor", "check this machine and installation", common)
     return top
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -30,15 +31,15 @@ from benchmarks.store import Store, StoreError
 from benchmarks.tables import Cell, Skip, TableSpec
 
 
-def unprepared(name: str, data: Path) -> str | None:
-    """Why a data set cannot be used at full scale, or None."""
-    return catalog.prepared(name, recipes.resolve(Settings(), "skeletonclr", name, "joint").frames, data)
+def unprepared(name: str, data: Path, frames: int | None = None) -> str | None:
+    """Why a data set cannot be used at full scale, with the recipe's number of frames or another, or None."""
+    return catalog.prepared(name, frames or recipes.resolve(Settings(), "skeletonclr", name, "joint").frames, data)
 
 
-def scale_for(specs: Sequence[TableSpec], data: Path) -> str:
+def scale_for(specs: Sequence[TableSpec], data: Path, frames: int | None = None) -> str:
     """What --scale auto means: full when any data set of the tables is prepared, or none is needed; else demo."""
     names = dict.fromkeys(name for spec in specs for name, _ in spec.data)
-    return "full" if not names or any(unprepared(name, data) is None for name in names) else "demo"
+    return "full" if not names or any(unprepared(name, data, frames) is None for name in names) else "demo"
 
 
 def root_of(out: Path, scale: str) -> Path:
@@ -46,9 +47,11 @@ def root_of(out: Path, scale: str) -> Path:
     return out if scale == "full" else out / scale
 
 
-def file_of(root: Path, table: str, recipe: str) -> Path:
-    """Where a rendered table lies."""
-    return root / "tables" / f"table-{table}{'' if recipe == 'paper' else f'-{recipe}'}.md"
+def file_of(root: Path, table: str, settings: Settings) -> Path:
+    """Where a rendered table lies; what --set changed is in the name, so that it never replaces the real one."""
+    changed = [re.sub(r"[^\w.=-]", "-", f"{key}={value}") for key, value in settings.overrides]
+    words = [table, *([] if settings.recipe == "paper" else [settings.recipe]), *changed]
+    return root / "tables" / f"table-{'-'.join(words)}.md"
 
 
 @dataclass
@@ -149,7 +152,7 @@ class Campaign:
         """Every table as markdown, by the file it belongs in: a function of the records, not of this machine."""
         records = self._records()
         return {
-            file_of(self.store.root, spec.id, self.settings.recipe): render_table(spec, self.settings, records)
+            file_of(self.store.root, spec.id, self.settings): render_table(spec, self.settings, records)
             for spec in self.specs
         }
 

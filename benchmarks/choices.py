@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 import typing
 from collections.abc import Iterable
 from dataclasses import fields
@@ -26,13 +27,13 @@ class UsageError(Exception):
 
 
 def overrides(words: Iterable[str], method: str | None = None) -> tuple[tuple[str, Any], ...]:
-    """--set key=value ..., typed by the method's config (of any method, when none is named).
+    """--set key=value ..., typed by recipes.SIZES and the method's config (of any method, when none is named).
 
     Raises:
         UsageError: for an unknown key, or a value of the wrong type.
     """
     kinds = [METHODS[known("method", method, METHODS)]] if method else list(METHODS.values())
-    hints: dict[str, Any] = {}
+    hints: dict[str, Any] = dict(recipes.SIZES)
     for kind in kinds:
         resolved = typing.get_type_hints(kind.Config)
         hints |= {f.name: resolved[f.name] for f in fields(kind.Config) if f.name != "classes"}  # the data set decides
@@ -41,7 +42,10 @@ def overrides(words: Iterable[str], method: str | None = None) -> tuple[tuple[st
         key, equals, text = word.partition("=")
         if not equals:
             raise UsageError(f"--set wants key=value, got {word!r}")
-        parsed.append((known("setting", key, hints), _value(key, text, hints[key])))
+        value = _value(known("setting", key, hints), text, hints[key])
+        if key in recipes.SIZES and value <= 0:
+            raise UsageError(f"--set {key} wants a number above 0, got {text!r}")
+        parsed.append((key, value))
     return tuple(parsed)
 
 
@@ -81,6 +85,24 @@ def single(arguments: argparse.Namespace, settings: Settings, data: str) -> list
         raise UsageError(reason)
     evaluations = tuple(recipes.evaluation(settings, protocol, p, data, split) for p in pretrainings)
     return [Cell(method, f"{data} {split}", evaluations)]
+
+
+def data_list(data: Path) -> str:
+    """Every data set: what it is, at how many frames it is prepared or how to prepare it, and where to get it."""
+    lines = []
+    for name, entry in catalog.DATASETS.items():
+        frames = sorted(
+            int(folder.name.rpartition("-")[2])
+            for folder in data.glob(f"{name}-*")
+            if folder.name.rpartition("-")[2].isdecimal()
+        )
+        states = [f"{t} frames: {catalog.prepared(name, t, data) or 'prepared'}" for t in frames]
+        states = states or [f"not prepared; with the files: python bench.py data prepare {name} --raw DIR"]
+        about = f"{entry.title}, {entry.classes} classes, splits {', '.join(entry.splits)}"
+        for first, text in ((f"{name:8}", about), *((" " * 8, line) for line in [*states, f"get it: {entry.access}"])):
+            wrap = textwrap.TextWrapper(79, initial_indent=first, subsequent_indent=" " * 10, break_on_hyphens=False)
+            lines.append(wrap.fill(text))
+    return "\n".join(lines)
 
 
 def banner(scale: str) -> str:

@@ -7,6 +7,7 @@ import json
 import os
 import platform
 from collections import Counter
+from pathlib import Path
 
 import torch
 from rich.console import Console
@@ -16,7 +17,7 @@ from benchmarks.campaign import Campaign, file_of, root_of, scale_for, unprepare
 from benchmarks.choices import UsageError
 from benchmarks.datasets import catalog
 from benchmarks.names import UnknownName, known
-from benchmarks.progress import clock
+from benchmarks.progress import clip_bar, clock
 from benchmarks.recipes import Settings
 from benchmarks.runs import label
 from benchmarks.store import Store, StoreError
@@ -40,8 +41,10 @@ def _wanted(arguments: argparse.Namespace) -> tuple[list[TableSpec], list[str]]:
 
 
 def _campaign(arguments: argparse.Namespace, specs: list[TableSpec]) -> Campaign:
-    scale = scale_for(specs, arguments.data) if arguments.scale == "auto" else arguments.scale
-    overrides = choices.overrides(getattr(arguments, "set", []), getattr(arguments, "method", None))
+    overrides = choices.overrides(arguments.set, getattr(arguments, "method", None))
+    scale = arguments.scale
+    if scale == "auto":
+        scale = scale_for(specs, arguments.data, dict(overrides).get("frames"))
     settings = Settings(arguments.recipe, scale, tuple(range(arguments.seeds)), overrides)
     return Campaign(specs, settings, arguments.out, arguments.data)
 
@@ -63,9 +66,7 @@ def _device(name: str) -> str:
 def run(arguments: argparse.Namespace) -> int:
     """Fills tables, or does one run."""
     console = _console()
-    single = [
-        name for name in ("backbone", "dataset", "split", "stream", "protocol", "set") if getattr(arguments, name)
-    ]
+    single = [name for name in ("backbone", "dataset", "split", "stream", "protocol") if getattr(arguments, name)]
     if arguments.method and arguments.table:
         raise UsageError("--method is for one run and --table for a whole table; give one of them")
     if single and not arguments.method:
@@ -181,8 +182,8 @@ def render(arguments: argparse.Namespace) -> int:
     specs, fixed = _wanted(arguments)
     campaign = _campaign(arguments, specs)
     campaign.check_data()
-    recipe = campaign.settings.recipe
-    texts = campaign.tables() | {file_of(campaign.store.root, name, recipe): render_settings(name) for name in fixed}
+    root, settings = campaign.store.root, campaign.settings
+    texts = campaign.tables() | {file_of(root, name, settings): render_settings(name) for name in fixed}
     if arguments.check:
         stale = [path for path, text in texts.items() if not path.exists() or path.read_text() != text]
         for path in stale:
@@ -208,26 +209,43 @@ def figure(arguments: argparse.Namespace) -> int:
 
 def data(arguments: argparse.Namespace) -> int:
     """Lists, prepares or checks data sets."""
-    from benchmarks.datasets import prepare
-
     if arguments.action == "list":
-        for name, entry in catalog.DATASETS.items():
-            splits, state = ", ".join(entry.splits), unprepared(name, arguments.data) or "prepared"
-            print(f"{name:8} {entry.title:16} {entry.classes:4} classes  {splits:22} {state}")
+        print(choices.data_list(arguments.data))
         return 0
     if not arguments.name:
         raise UsageError(f"which data set? {', '.join(catalog.DATASETS)}")
     name = known("data set", arguments.name, catalog.DATASETS)
-    frames = arguments.frames or recipes.resolve(Settings(), "skeletonclr", name, "joint").frames
+    default = recipes.resolve(Settings(), "skeletonclr", name, "joint").frames
     if arguments.action == "check":
-        report = prepare.check(name, frames, arguments.data)
-        print(report)
-        return 3 if "<-- differs" in report else 0
+        found = [_check(name, frames, arguments.data) for frames in arguments.frames or [default]]
+        return 0 if all(found) else 3
     if not arguments.raw:
         raise UsageError(f"where are the downloaded files? bench.py data prepare {name} --raw DIR")
-    options = {"skip_bad": arguments.skip_bad, "partial": arguments.partial}
-    prepare.prepare(name, arguments.raw, arguments.data, frames, say=print, **options)
+    from benchmarks.datasets.prepare import prepare
+
+    given = {option: getattr(arguments, option) for option in ("bodies", "missing_list", "names", "frame_base")}
+    options = {option: value for option, value in given.items() if value is not None}
+    console = _console()
+    for frames in arguments.frames or [default]:
+        with clip_bar(console, f"{name} at {frames} frames") as watch:
+            prepare(
+                name, arguments.raw, arguments.data, frames, strict=arguments.strict, partial=arguments.partial,
+                jobs=arguments.jobs, say=lambda line: console.print(line, markup=False), watch=watch, **options,
+            )  # fmt: skip
+        _check(name, frames, arguments.data)
     return 0
+
+
+def _check(name: str, frames: int, folder: Path) -> bool:
+    """Prints the report about one prepared data set and draws a few of its clips beside it."""
+    from benchmarks import figures
+    from benchmarks.datasets.check import check
+
+    report = check(name, frames, folder)
+    print(report)
+    picture = figures.draw(figures.recorded_page(name, frames, folder))
+    print(f"  picture: {choices.short(figures.save(picture, folder / 'figures', f'{name}-{frames}')[0])}")
+    return report.good
 
 
 def doctor(arguments: argparse.Namespace) -> int:

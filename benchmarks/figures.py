@@ -149,14 +149,20 @@ def stand_in_page() -> Page:
 
 
 def recorded_page(name: str, frames: int, data: Path) -> Page:
-    """The first recording of every other class of a prepared data set, at most eight rows."""
+    """The first recording of up to eight classes of a prepared data set, two of them with two people if any are."""
     entry = catalog.dataset(name)
     x, meta, _ = store.load(store.folder_of(data, name, frames))
-    labels = sorted(meta["label"].unique())
-    chosen = labels[:: max(1, -(-len(labels) // 8))]
-    first = {label: int(np.flatnonzero(meta["label"].to_numpy() == label)[0]) for label in chosen}
-    rows = [Sequence3D(f"class {label}", x[row]) for label, row in first.items()]
+    label, pairs = meta["label"].to_numpy(), meta["persons"].to_numpy() > 1
+    together = _spread(np.flatnonzero(pairs), label, 2)
+    shown = np.sort([*together, *_spread(np.flatnonzero(~pairs), label, 8 - len(together))])
+    rows = [Sequence3D(f"class {label[row]}", x[row]) for row in shown]
     return Page(f"skeletons-{name}", f"{entry.title}, prepared at {frames} frames", entry.credit, rows)
+
+
+def _spread(rows: np.ndarray, label: np.ndarray, count: int) -> np.ndarray:
+    """The first of `rows` of up to `count` classes, taken at even distance over the classes that occur."""
+    first = rows[np.unique(label[rows], return_index=True)[1]]
+    return first[:: max(1, -(-len(first) // count))]
 
 
 def skeletons(out: Path, prepared: Sequence[Page] = ()) -> list[Path]:

@@ -6,13 +6,7 @@ Workers end with the process that started them, however that ends.
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import multiprocessing
 import os
-import signal
-import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -21,13 +15,13 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Protocol
 
+from benchmarks import workers
 from benchmarks.execute import Machine, execute
 from benchmarks.runs import Run
 from protocols import Progress
 
 ASK_AGAIN = 1.0  # seconds between questions about a run that another process has claimed
 DIED = "lost: its worker died"
-_CONTEXT = multiprocessing.get_context("spawn")
 
 
 class Watcher(Protocol):
@@ -59,10 +53,10 @@ def run_all(todo: list[Run], root: str, machine: Machine, jobs: int, watcher: Wa
     waiting = {run.id: run for run in todo}
     again: dict[str, float] = {}  # claimed elsewhere: when to ask again
     deaths: Counter[str] = Counter()
-    workers = _Workers(root, machine)
+    crew = _Workers(root, machine)
 
     def ready() -> Run | None:
-        open_runs = waiting.keys() | workers.busy.keys()
+        open_runs = waiting.keys() | crew.busy.keys()
         for run in waiting.values():
             if again.get(run.id, 0.0) <= time.monotonic() and not any(p.id in open_runs for p in run.parents):
                 return run
@@ -73,14 +67,14 @@ def run_all(todo: list[Run], root: str, machine: Machine, jobs: int, watcher: Wa
         watcher.finished(run, status)
 
     try:
-        while waiting or workers.busy:
-            while len(workers.busy) < jobs and (run := ready()):
+        while waiting or crew.busy:
+            while len(crew.busy) < jobs and (run := ready()):
                 del waiting[run.id]
                 if all(outcome.statuses.get(parent.id, "ok") == "ok" for parent in run.parents):
-                    workers.give(run)
+                    crew.give(run)
                 else:
                     settle(run, "blocked")
-            for run, message in workers.messages(timeout=1.0):
+            for run, message in crew.messages(timeout=1.0):
                 if isinstance(message, Progress):
                     watcher.progress(run, message)
                 elif message in ("claimed", "interrupted"):
@@ -92,7 +86,7 @@ def run_all(todo: list[Run], root: str, machine: Machine, jobs: int, watcher: Wa
                 else:
                     settle(run, message)
     finally:
-        workers.kill()
+        crew.kill()
     return outcome
 
 
@@ -152,34 +146,19 @@ class _Workers:
             worker.process.join()
 
     def _start(self) -> _Worker:
-        mine, theirs = _CONTEXT.Pipe()
-        process = _CONTEXT.Process(target=_work, args=(self.root, self.machine, theirs, os.getpid()), daemon=True)
-        with _one_thread():
+        mine, theirs = workers.CONTEXT.Pipe()
+        process = workers.CONTEXT.Process(
+            target=_work, args=(self.root, self.machine, theirs, os.getpid()), daemon=True
+        )
+        with workers.one_thread():
             process.start()
         theirs.close()
         return _Worker(process, mine)
 
 
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """Numerical libraries of a worker size their thread pools when they load; one process per core is the plan."""
-    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
 def _work(root: str, machine: Machine, pipe: Connection, parent: int) -> None:
     """A worker: receives run ids, sends Progress and then a status."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
-    _die_with(parent)
+    workers.begin(parent)
     last = 0.0
 
     def report(progress: Progress) -> None:
@@ -198,16 +177,3 @@ def _work(root: str, machine: Machine, pipe: Connection, parent: int) -> None:
             pipe.send(execute(root, run_id, report, machine))
         except (OSError, RuntimeError, MemoryError) as error:  # this machine's fault: no record, see execute
             pipe.send(f"lost: {error or type(error).__name__}")
-
-
-def _die_with(parent: int) -> None:
-    """Ends this process when its parent ends, even by SIGKILL: by the kernel on Linux, by watching elsewhere."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
-
-
-def _watch(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os._exit(1)

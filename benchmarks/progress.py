@@ -7,11 +7,12 @@ Which run of how many, what it is, the epoch, loss terms, samples per second, ti
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn
 from rich.progress import Progress as Bars
-from rich.progress import SpinnerColumn, TextColumn
 from rich.table import Column
 
 from benchmarks.plan import cost
@@ -27,6 +28,30 @@ def clock(seconds: float) -> str:
     minutes, s = divmod(round(seconds), 60)
     hours, m = divmod(minutes, 60)
     return f"{hours}:{m:02}:{s:02}" if hours else f"{m}:{s:02}"
+
+
+@contextmanager
+def clip_bar(console: Console, what: str) -> Iterator[Callable[[int, int], None]]:
+    """Shows how many clips of how many are done, how fast, and the time left; a line now and then in a log."""
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}")
+    started = said = time.monotonic()
+    before: int | None = None
+
+    with Bars(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+        task = bars.add_task(what, total=None, note="")
+
+        def watch(done: int, total: int) -> None:
+            nonlocal before, said
+            before = done if before is None else before  # what an earlier call did
+            now = time.monotonic()
+            rate = (done - before) / max(now - started, 1e-9)
+            note = f"{rate:.0f} clips/s · {clock((total - done) / rate)} left" if rate else ""
+            bars.update(task, completed=done, total=total, note=note)
+            if not console.is_terminal and now - said > LOG_EVERY:
+                said = now
+                console.print(f"{what}: {done}/{total} clips · {note}", markup=False, highlight=False)
+
+        yield watch
 
 
 class Reporter:

@@ -22,6 +22,8 @@ from protocols.sgd import SGD
 
 RECIPES = ("paper", "official")
 SCALES = ("smoke", "demo", "full")
+# What --set may change besides the fields of the methods' configs: sizes, so that a full-scale table can be tried.
+SIZES: dict[str, type] = {"epochs": int, "batch": int, "lr": float, "frames": int, "width": int, "linear_epochs": int}
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Settings:
     recipe: str = "paper"
     scale: str = "full"
     seeds: tuple[int, ...] = (0,)
-    overrides: tuple[tuple[str, Any], ...] = ()  # --set, fields of the method's config
+    overrides: tuple[tuple[str, Any], ...] = ()  # --set: fields of the methods' configs, and SIZES
 
     @property
     def standin(self) -> str | None:
@@ -163,7 +165,19 @@ def resolve(settings: Settings, method: str, data: str, stream: str) -> Recipe:
     """The complete settings of one method on one data set and stream at the asked-for scale."""
     found = recipe_of(settings.recipe, method, data, stream)
     size = size_of(settings, data)
-    return _resized(found, size) if size else found
+    return _changed(_resized(found, size) if size else found, dict(settings.overrides))
+
+
+def _changed(recipe: Recipe, wanted: dict[str, Any]) -> Recipe:
+    """The recipe with the sizes that --set names."""
+    same = {key: wanted[key] for key in ("epochs", "batch", "frames") if key in wanted}
+    return replace(
+        recipe,
+        **same,
+        sgd=replace(recipe.sgd, lr=wanted.get("lr", recipe.sgd.lr)),
+        backbone=replace(recipe.backbone, width=wanted.get("width", recipe.backbone.width)),
+        linear=replace(recipe.linear, epochs=wanted.get("linear_epochs", recipe.linear.epochs)),
+    )
 
 
 def data_of(settings: Settings, name: str, split: str, frames: int) -> Data:
@@ -174,16 +188,16 @@ def data_of(settings: Settings, name: str, split: str, frames: int) -> Data:
 def pretraining(
     settings: Settings, method: str, data: str, split: str, stream: str, seed: int, **changes: Any
 ) -> Pretrain:
-    """A fully resolved pretraining; `changes` and then --set replace fields of the method's config."""
+    """A fully resolved pretraining; --set and then `changes`, what a table varies, replace fields of the config."""
     found = resolve(settings, method, data, stream)
-    config = replace(found.config, **changes)
+    known = {key: value for key, value in settings.overrides if hasattr(found.config, key)}
+    config = replace(found.config, **known | changes)
     if hasattr(config, "classes"):
         config = replace(config, classes=catalog.classes(data, settings.standin))
-    known = {key: value for key, value in settings.overrides if hasattr(config, key)}
     size = size_of(settings, data)
     return Pretrain(
         method=method,
-        config=replace(config, **known),
+        config=config,
         backbone="stgcn",
         backbone_config=found.backbone,
         data=data_of(settings, data, split, found.frames),

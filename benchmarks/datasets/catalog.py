@@ -1,13 +1,11 @@
-"""The data sets of the harness as data: names, classes, and split rules whose counts can be checked.
+"""The data sets of the harness as data: names, classes, splits with their counts, where to get them; opening them.
 
-Why: a benchmark number means nothing without its split. Rules are functions of the meta table alone, so one
-rule cuts the real recordings and their synthetic stand-in. Facts: data set specification, sections 1 to 3;
-the NTU rules give exactly the published counts when applied to the published name lists (held by a test).
+Why: a benchmark number means nothing without its split and its files. Facts: data set specification, sections 1 to 3.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,30 +14,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from benchmarks.datasets import store
+from benchmarks.datasets import rules, store
+from benchmarks.datasets.rules import Rule
 from benchmarks.names import known
 
 if TYPE_CHECKING:
     from protocols import Splits
-
-Sides = tuple[np.ndarray, np.ndarray]  # boolean masks over the rows of meta: train, test
-
-NTU60_TRAIN = (1, 2, 4, 5, 8, 9, 13, 14, 15, 16, 17, 18, 19, 25, 27, 28, 31, 34, 35, 38)
-_NTU120_MORE = (45, 46, 47, 49, 50, *range(52, 60), 70, 74, 78, *range(80, 87), 89, *range(91, 96))
-NTU120_TRAIN = (*NTU60_TRAIN, *_NTU120_MORE, 97, 98, 100, 103)
-# The ids at even rank of the 30 sorted ids of the release, written out so that a set with a subject missing
-# is cut at the same place.
-IRDS_TRAIN = (101, 103, 105, 107, 202, 204, 206, 209, 211, 213, 215, 217, 302, 304, 306)
-
-
-@dataclass(frozen=True)
-class Rule:
-    """One split: who trains, who tests, and how many clips that gives in the complete data set."""
-
-    title: str
-    sides: Callable[[pd.DataFrame], Sides]
-    expected: tuple[int, int] | None = None  # train, test
-    verified: bool = True  # False: taken from the literature, so a difference is a warning, not a fault
 
 
 @dataclass(frozen=True)
@@ -51,53 +31,17 @@ class DataSet:
     classes: int
     persons: int
     splits: Mapping[str, Rule]
+    access: str  # who gives it to whom, and which files to fetch
     revision: int  # bumped when the stored numbers change; part of every run id
-    clips: int | None
+    clips: int | None  # in the complete set
     credit: str
-
-
-def _train_in(column: str, values: Iterable[int | str]) -> Callable[[pd.DataFrame], Sides]:
-    wanted = list(values)
-
-    def sides(meta: pd.DataFrame) -> Sides:
-        train = meta[column].isin(wanted).to_numpy()
-        return train, ~train
-
-    return sides
-
-
-def _test_in(column: str, values: Iterable[int | str]) -> Callable[[pd.DataFrame], Sides]:
-    complement = _train_in(column, values)
-
-    def sides(meta: pd.DataFrame) -> Sides:
-        test, train = complement(meta)
-        return train, test
-
-    return sides
-
-
-def _even_setup(meta: pd.DataFrame) -> Sides:
-    train = (meta["setup"] % 2 == 0).to_numpy()
-    return train, ~train
-
-
-def _seated(meta: pd.DataFrame) -> Sides:
-    correct = (meta["correct"] == 1).to_numpy()
-    standing = meta["position"].isin(["stand", "stand-frame"]).to_numpy()
-    seated = meta["position"].isin(["chair", "wheelchair", "sit"]).to_numpy()
-    return standing & correct, seated & correct
+    exact: bool = True  # False: clips is what the literature says, and public code differs by a few
 
 
 _NTU = "Shahroudy et al., CVPR 2016"
 _NTU120 = "Liu et al., TPAMI 2020"
 _PKU = "Liu et al., PKU-MMD, arXiv:1703.07475"
 _IRDS = "Miron et al., IntelliRehabDS, Data 6(5):46, 2021, Zenodo 4610859, CC BY 4.0"
-
-_NTU60_XSUB, _NTU120_XSUB = _train_in("subject", NTU60_TRAIN), _train_in("subject", NTU120_TRAIN)
-_CAMERA_23 = _train_in("camera", (2, 3))
-_PKU1_XSUB, _PKU2_XSUB = _test_in("video", range(291, 335)), _test_in("subject", (2, 3, 7))
-_PKU_XVIEW = _test_in("camera", ["L"])
-_IRDS_XSUB = _train_in("subject", IRDS_TRAIN)
 
 DATASETS: dict[str, DataSet] = {
     entry.name: entry
@@ -108,9 +52,11 @@ DATASETS: dict[str, DataSet] = {
             classes=60,
             persons=2,
             splits={
-                "xsub": Rule("20 of 40 subjects train", _NTU60_XSUB, (40_091, 16_487)),
-                "xview": Rule("cameras 2 and 3 train, 1 tests", _CAMERA_23, (37_646, 18_932)),
+                "xsub": Rule("20 of 40 subjects train", rules.NTU60_XSUB, (40_091, 16_487)),
+                "xview": Rule("cameras 2 and 3 train, 1 tests", rules.NTU60_XVIEW, (37_646, 18_932)),
             },
+            access="registration with the ROSE Lab of NTU Singapore, for academic use; its 3D skeletons, the first "
+            "file (nturgbd_skeletons_s001_to_s017.zip)",
             revision=1,
             clips=56_578,
             credit=_NTU,
@@ -121,10 +67,12 @@ DATASETS: dict[str, DataSet] = {
             classes=120,
             persons=2,
             splits={
-                "xsub": Rule("53 of 106 subjects train", _NTU120_XSUB, (63_026, 50_919)),
-                "xset": Rule("even setups train, odd ones test", _even_setup, (54_468, 59_477)),
-                "camera": Rule("what the released code does for xset", _CAMERA_23, (75_823, 38_122)),
+                "xsub": Rule("53 of 106 subjects train", rules.NTU120_XSUB, (63_026, 50_919)),
+                "xset": Rule("even setups train, odd ones test", rules.NTU120_XSET, (54_468, 59_477)),
+                "camera": Rule("what the released code does for xset", rules.CAMERA_23, (75_823, 38_122)),
             },
+            access="registration with the ROSE Lab of NTU Singapore, for academic use; its 3D skeletons, both files "
+            "(nturgbd_skeletons_s001_to_s017.zip and nturgbd_skeletons_s018_to_s032.zip)",
             revision=1,
             clips=113_945,
             credit=_NTU120,
@@ -135,11 +83,14 @@ DATASETS: dict[str, DataSet] = {
             classes=51,
             persons=2,
             splits={
-                "xsub": Rule("videos 0291 to 0334 test", _PKU1_XSUB, (18_841, 2_704), verified=False),
-                "xview": Rule("cameras M and R train, L tests", _PKU_XVIEW),
+                "xsub": Rule("videos 0291 to 0334 test", rules.PKU1_XSUB, (18_841, 2_704), verified=False),
+                "xview": Rule("cameras M and R train, L tests", rules.PKU_XVIEW),
             },
+            access="request by e-mail to the authors at Peking University, no redistribution; of part I the skeletons "
+            "(PKU_Skeleton_Renew), the labels (Train_Label_PKU_final) and cross-subject.txt, cross-view.txt",
             revision=1,
             clips=21_545,
+            exact=False,
             credit=_PKU,
         ),
         DataSet(
@@ -148,9 +99,11 @@ DATASETS: dict[str, DataSet] = {
             classes=51,  # 41 occur, with ids in the space of part I
             persons=2,
             splits={
-                "xsub": Rule("subjects 2, 3 and 7 test", _PKU2_XSUB, (5_332, 1_613), verified=False),
-                "xview": Rule("cameras M and R train, L tests", _PKU_XVIEW),
+                "xsub": Rule("subjects 2, 3 and 7 test", rules.PKU2_XSUB, (5_332, 1_613), verified=False),
+                "xview": Rule("cameras M and R train, L tests", rules.PKU_XVIEW),
             },
+            access="request by e-mail to the authors at Peking University, no redistribution; of part II the folders "
+            "skeleton and label, and cross_subject_v2.txt, cross_view_v2.txt",
             revision=1,
             clips=None,
             credit=_PKU,
@@ -161,9 +114,10 @@ DATASETS: dict[str, DataSet] = {
             classes=9,
             persons=1,
             splits={
-                "xsub": Rule("15 of 30 subjects train", _IRDS_XSUB, (1_434, 1_155)),
-                "stand-seated": Rule("standing trains, seated tests; correct ones", _seated, (1_068, 979)),
+                "xsub": Rule("15 of 30 subjects train", rules.IRDS_XSUB, (1_434, 1_155)),
+                "stand-seated": Rule("standing trains, seated tests; correct ones", rules.seated, (1_068, 979)),
             },
+            access="open to everyone, CC BY 4.0: Zenodo record 4610859, the folder Simplified",
             revision=1,
             clips=2_589,
             credit=_IRDS,

@@ -12,6 +12,7 @@ Files are found by their names, in a folder or inside an archive; an archive is 
 from __future__ import annotations
 
 import difflib
+import hashlib
 import lzma
 import re
 import tarfile
@@ -20,11 +21,13 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from benchmarks.datasets.preprocess import JOINTS, preprocess
+from benchmarks.datasets.preprocess import JOINTS
+from benchmarks.datasets.source import BadClip, Clip, Loaded, Source
 
 NUMBERS = 3 * JOINTS
 PATTERN = re.compile(r"(\d+)_(\d+)_(\d+)_(\d+)_(\d+)_([A-Za-z]+(?:-[A-Za-z]+)?)\.txt")
@@ -41,66 +44,51 @@ EXPECTED: dict[str, dict[Any, int]] = {
 }
 
 
-class Recordings(NamedTuple):
-    """What a raw folder or archive gave, sorted by name whatever the order on disk."""
+def source(raw: Sequence[Path], say: Callable[[str], None] = print) -> Source:
+    """Every recording below `raw` (folders or archives), sorted by name whatever the order on disk.
 
-    clips: list[tuple[dict[str, Any], np.ndarray]]  # meta row, (3, frames, 25, 1) float32
-    left_out: list[str]  # "file: what is wrong with it", only with skip_bad
-    report: list[str]  # counts, expected and found
-
-
-def read(
-    raw: Sequence[Path],
-    frames: int,
-    *,
-    skip_bad: bool = False,
-    partial: bool = False,
-    say: Callable[[str], None] = print,
-) -> Recordings:
-    """Read, check and preprocess every recording below `raw` (folders or archives).
-
-    skip_bad: leave bad files out instead of stopping. partial: accept counts that differ from the release.
-    Raises FileNotFoundError when nothing is found, ValueError after listing all bad files (file, line, what
-    was found), for a file that occurs twice, and for unexpected counts unless one of the options allows them.
+    Recordings of an archive are held in memory, 171 MB for the whole release.
+    Raises FileNotFoundError when nothing is found, ValueError for a file that occurs twice or a damaged archive.
     """
-    clips: dict[str, tuple[dict[str, Any], np.ndarray]] = {}
+    clips: dict[str, Clip] = {}
     origin: dict[str, str] = {}
-    bad: list[str] = []
-    total = 0
-    for where, name, content in _files(raw, say):
+    refused: list[str] = []
+    digest = hashlib.sha256()
+    for where, name, place in _files(raw, say):
         if name in origin:
             raise ValueError(f"{name} occurs twice: in {origin[name]} and in {where}; give --raw only one of them")
         origin[name] = where
         try:
-            row, clip = parse_name(name), parse(content)
-            total += clip.shape[1]
-            clips[name] = row, preprocess(clip, frames, name)
+            clips[name] = Clip(parse_name(name), place, name)
         except ValueError as error:
-            bad.append(f"{name}: {str(error).removeprefix(f'{name}: ')}")
+            refused.append(f"{name}: {str(error).removeprefix(f'{name}: ')}")
         if len(origin) % 500 == 0:
-            say(f"  {len(origin)} files read")
-    bad.sort()
-    if bad:
-        say(f"{len(bad)} bad file(s):")
-        for line in bad:
-            say(f"  {line}")
-        if not skip_bad:
-            shown = "\n  ".join(bad[:10] + ["..."] * (len(bad) > 10))
-            raise ValueError(
-                f"{len(bad)} of {len(origin)} IRDS files are bad:\n  {shown}\n"
-                "Fetch them again, or leave them out by name with --skip-bad."
-            )
-    kept = [clips[name] for name in sorted(clips)]
-    report, as_expected = _compare([row for row, _ in kept], total)
-    for line in report:
-        say(line)
-    if not (as_expected or skip_bad or partial):
-        differs = "; ".join(line.strip() for line in report if "<-- differs" in line)
-        raise ValueError(
-            f"these are not the recordings of the release: {differs}. "
-            "Fetch the missing files, or accept an incomplete set by name with --partial."
-        )
-    return Recordings(kept, bad, report)
+            say(f"  {len(origin)} files found")
+    for name in sorted(clips):
+        place = clips[name].place
+        known_by = hashlib.sha256(place).hexdigest() if isinstance(place, bytes) else _stamp(place)
+        digest.update(f"{name} {known_by}\n".encode())
+    return Source(
+        kind="IRDS Simplified",
+        clips=[clips[name] for name in sorted(clips)],
+        load=load,
+        fingerprint=digest.hexdigest(),
+        refused=sorted(refused),
+        parallel=False,
+    )
+
+
+def _stamp(path: Path) -> str:
+    status = path.stat()
+    return f"{status.st_size} {status.st_mtime_ns}"
+
+
+def load(place: Path | bytes) -> Loaded:
+    """One recording from its file, or from its content. Raises BadClip."""
+    try:
+        return Loaded(parse(place if isinstance(place, bytes) else place.read_bytes()))
+    except OSError as error:
+        raise BadClip(f"cannot be read: {error.strerror}") from error
 
 
 def parse_name(name: str) -> dict[str, Any]:
@@ -127,31 +115,31 @@ def parse_name(name: str) -> dict[str, Any]:
 def parse(content: bytes) -> np.ndarray:
     """The text of one file -> (3, T, 25, 1) float64, metres. Either line end and blank last lines are fine.
 
-    Raises ValueError with the first bad line and what was found there.
+    Raises BadClip with the first bad line and what was found there.
     """
     lines = content.decode("utf-8", errors="replace").rstrip().splitlines()
     if not lines:
-        raise ValueError("the file is empty")
+        raise BadClip("the file is empty")
     if lines[0].startswith("Version"):
-        raise ValueError("line 1: this is a file of RawData; the reader takes those of Simplified")
+        raise BadClip("line 1: this is a file of RawData; the reader takes those of Simplified")
     values = np.empty((len(lines), NUMBERS))
     for number, line in enumerate(lines, start=1):
         fields = line.split(",")
         if len(fields) != NUMBERS:
             last = " in the last line: is the file cut?" if number == len(lines) else ""
             count = len([field for field in fields if field.strip()])
-            raise ValueError(f"line {number}: found {count} numbers, expected {NUMBERS}{last}")
+            raise BadClip(f"line {number}: found {count} numbers, expected {NUMBERS}{last}")
         try:
             values[number - 1] = [float(field) for field in fields]
         except ValueError:
             column = next(i for i, field in enumerate(fields) if not _is_number(field))
             found = f"found {fields[column].strip()[:20]!r}"
-            raise ValueError(f"line {number}, number {column + 1}: {found}, expected a number") from None
+            raise BadClip(f"line {number}, number {column + 1}: {found}, expected a number") from None
     finite = np.isfinite(values)
     if not finite.all():
         row, column = np.argwhere(~finite)[0]
         found = f"found {values[row, column]}"
-        raise ValueError(f"line {row + 1}, number {column + 1}: {found}, expected a finite number")
+        raise BadClip(f"line {row + 1}, number {column + 1}: {found}, expected a finite number")
     return values.reshape(-1, JOINTS, 3).transpose(2, 0, 1)[..., None]
 
 
@@ -163,23 +151,23 @@ def _is_number(field: str) -> bool:
     return True
 
 
-def _compare(rows: Sequence[Mapping[str, Any]], frames: int) -> tuple[list[str], bool]:
-    """One line per count, expected and found; and whether all agree."""
-    found: dict[str, Mapping[Any, int]] = {"files": {"all": len(rows)}, "frames": {"all": frames}}
+def counts(meta: pd.DataFrame) -> list[tuple[str, int, int]]:
+    """(what, expected, found) for everything that is known about the complete release."""
+    found: dict[str, Mapping[Any, int]] = {
+        "files": {"all": len(meta)},
+        "frames": {"all": int(meta["recorded"].to_numpy().sum())},
+    }
     for key in ("gesture", "correct", "position"):
-        found[key] = Counter(row[key] for row in rows)
-    lines = []
-    for group, counts in EXPECTED.items():
-        for value, count in counts.items():
-            have = found[group].get(value, 0)
-            mark = "" if have == count else "  <-- differs"
-            what = group if value == "all" else f"{group} {value}"
-            lines.append(f"  {what:<20} expected {count:>6}  found {have:>6}{mark}")
-    return lines, not any("differs" in line for line in lines)
+        found[key] = Counter(meta[key])
+    return [
+        (group if value == "all" else f"{group} {value}", count, found[group].get(value, 0))
+        for group, values in EXPECTED.items()
+        for value, count in values.items()
+    ]
 
 
-def _files(raw: Sequence[Path], say: Callable[[str], None]) -> Iterator[tuple[str, str, bytes]]:
-    """Every recording as (where, file name, content), from folders, else from archives in them."""
+def _files(raw: Sequence[Path], say: Callable[[str], None]) -> Iterator[tuple[str, str, Path | bytes]]:
+    """Every recording as (where, file name, path or content), from folders, else from archives in them."""
     any_found = False
     for place in map(Path, raw):
         if not place.exists():
@@ -197,7 +185,7 @@ def _files(raw: Sequence[Path], say: Callable[[str], None]) -> Iterator[tuple[st
             say(f"reading {len(texts)} files below {place}")
         for path in texts:
             any_found = True
-            yield str(path.parent), path.name, path.read_bytes()
+            yield str(path.parent), path.name, path
         for archive in archives:
             say(f"looking into {archive}")
             for name, content in _members(archive):

@@ -14,6 +14,7 @@ from benchmarks.recipes import Settings
 from benchmarks.runs import Fuse
 from benchmarks.store import StoreError
 from benchmarks.tables import TABLES
+from tests.benchmarks.datasets import toy
 
 
 def prepare(data: Path, value: float) -> dict[str, Any]:
@@ -23,9 +24,7 @@ def prepare(data: Path, value: float) -> dict[str, Any]:
         for s in (101, 102)
     ]
     folder = prepared.folder_of(data, "irds", 16)
-    return prepared.read_manifest(
-        prepared.write(folder, clips, name="irds", classes=9, revision=1, credit="", source={})
-    )
+    return prepared.read_manifest(toy.put(folder, clips, classes=9, persons=1))
 
 
 def write(campaign: Campaign, manifest: dict[str, Any], number: int) -> None:

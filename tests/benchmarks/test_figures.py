@@ -15,6 +15,7 @@ from matplotlib.text import Text
 
 from benchmarks import figures
 from benchmarks.datasets import store, synthetic
+from tests.benchmarks.datasets import toy
 
 
 def recorded(stem: str = "skeletons-irds") -> figures.Page:
@@ -110,7 +111,7 @@ def test_prepared_recordings_get_a_page(tmp_path: Path) -> None:
         for n in range(18)
     ]
     folder = store.folder_of(tmp_path, "irds", 16)
-    store.write(folder, clips, name="irds", classes=9, revision=1, credit="somebody", source={})
+    toy.put(folder, clips, classes=9, persons=1)
     page = figures.recorded_page("irds", 16, tmp_path)
     assert page.stem == "skeletons-irds"
     assert 4 <= len(page.rows) <= 8

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import tarfile
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
-from benchmarks.datasets import catalog, irds, store
+from benchmarks.datasets import catalog, irds, rules, store
+from benchmarks.datasets.check import check
 from benchmarks.datasets.prepare import prepare
 
 NAMES = ("101_18_0_1_1_stand.txt", "102_18_3_2_2_chair.txt", "201_18_8_1_3_Stand-frame.txt")
@@ -31,8 +34,15 @@ def raw(tmp_path: Path) -> Path:
     return tmp_path / "raw"
 
 
-def read(*places: Path, **options: bool) -> irds.Recordings:
-    return irds.read(places, 8, say=lambda line: None, **options)
+def silent(line: str) -> None:
+    """Nobody reads what a test reports."""
+
+
+def read(*places: Path) -> list[tuple[dict[str, Any], np.ndarray]]:
+    """Rows and clips of everything below, in the order in which they would be stored."""
+    source = irds.source(places, silent)
+    assert not source.refused
+    return [(dict(clip.row), source.load(clip.place).x) for clip in source.clips]
 
 
 def spoil(raw: Path, content: str | bytes) -> str:
@@ -42,8 +52,7 @@ def spoil(raw: Path, content: str | bytes) -> str:
 
 
 def test_reads_a_folder(raw: Path) -> None:
-    clips, left_out, report = read(raw, partial=True)
-    assert not left_out
+    clips = read(raw)
     assert [row["name"] + ".txt" for row, _ in clips] == sorted(NAMES)
     assert clips[2][0] == {
         "name": "201_18_8_1_3_Stand-frame",
@@ -54,9 +63,7 @@ def test_reads_a_folder(raw: Path) -> None:
         "correct": 3,
         "position": "stand-frame",
     }
-    assert clips[0][1].shape == (3, 8, 25, 1)
-    assert clips[0][1].dtype == np.float32
-    assert any("files" in line and "2589" in line and "<-- differs" in line for line in report)
+    assert clips[0][1].shape == (3, 6, 25, 1)
 
 
 def test_values_land_in_their_places() -> None:
@@ -67,11 +74,11 @@ def test_values_land_in_their_places() -> None:
 
 
 def test_line_ends_do_not_matter(raw: Path) -> None:
-    before = read(raw, partial=True).clips[1][1]
+    before = read(raw)[1][1]
     spoil(raw, text(seed=1).replace("\n", "\r\n") + "\r\n\r\n")
-    np.testing.assert_array_equal(read(raw, partial=True).clips[1][1], before)
+    np.testing.assert_array_equal(read(raw)[1][1], before)
     spoil(raw, text(seed=1).rstrip("\n"))
-    np.testing.assert_array_equal(read(raw, partial=True).clips[1][1], before)
+    np.testing.assert_array_equal(read(raw)[1][1], before)
 
 
 CUT = text()[: text().rindex("\n", 0, -1) + 1] + ",".join(["0.5"] * 31)
@@ -93,36 +100,41 @@ CUT = text()[: text().rindex("\n", 0, -1) + 1] + ",".join(["0.5"] * 31)
         ((",".join("0" * 75) + "\n") * 3, r"no valid frame"),
     ],
 )
-def test_bad_file(raw: Path, content: str | bytes, message: str) -> None:
+def test_bad_file(raw: Path, tmp_path: Path, content: str | bytes, message: str) -> None:
     name = spoil(raw, content)
     with pytest.raises(ValueError, match=message) as caught:
-        read(raw, partial=True)
-    assert name in str(caught.value)
-    assert "1 of 3 IRDS files are bad" in str(caught.value)
-    assert "--skip-bad" in str(caught.value)
-    clips, left_out, _ = read(raw, skip_bad=True)
-    assert len(clips) == 2
-    assert len(left_out) == 1
-    assert left_out[0].startswith(f"{name}: ")
-    assert left_out[0].count(name) == 1
+        prepare("irds", [raw], tmp_path, 8, partial=True, strict=True, say=silent)
+    assert f"--strict: {name}: " in str(caught.value)
+    said: list[str] = []
+    folder = prepare("irds", [raw], tmp_path, 8, partial=True, say=said.append)
+    x, _, manifest = store.load(folder)
+    assert len(x) == 2
+    (line,) = manifest["left_out"]
+    assert line.startswith(f"{name}: ")
+    assert line.count(name) == 1
+    assert any(line in spoken for spoken in said)
 
 
-def test_all_bad_files_are_listed(raw: Path) -> None:
+def test_names_of_the_right_shape_with_impossible_values_are_counted(raw: Path, tmp_path: Path) -> None:
     folder = raw / "deep" / "Simplified"
     (folder / "101_18_9_1_1_stand.txt").write_text(text())
     (folder / "101_18_1_1_1_floor.txt").write_text(text())
     spoil(raw, CUT)
-    said: list[str] = []
-    with pytest.raises(ValueError, match="3 of 5 IRDS files are bad"):
-        irds.read([raw], 8, say=said.append)
-    listed = "\n".join(said)
-    for part in ("gesture 9", "position 'floor'", "found 31 numbers"):
-        assert part in listed
+    left_out = store.read_manifest(prepare("irds", [raw], tmp_path, 8, partial=True, say=silent))["left_out"]
+    assert len(left_out) == 3
+    for part, line in zip(("position 'floor'", "gesture 9", "found 31 numbers"), left_out, strict=True):
+        assert part in line
 
 
-def test_unexpected_counts(raw: Path) -> None:
-    with pytest.raises(ValueError, match=r"files\s+expected\s+2589\s+found\s+3.*--partial"):
-        read(raw)
+def test_an_incomplete_release_is_refused(raw: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"3 recordings found, 2589 expected of IntelliRehabDS.*--partial"):
+        prepare("irds", [raw], tmp_path / "data", 8, say=silent)
+    assert not (tmp_path / "data").exists()
+    prepare("irds", [raw], tmp_path / "data", 8, partial=True, say=silent)
+    report = check("irds", 8, tmp_path / "data")
+    assert not report.good
+    assert re.search(r"files +expected +2589 +found +3 +<-- differs", str(report))
+    assert "3 recordings found" in str(report)
 
 
 @pytest.mark.parametrize("kind", ["tar.xz", "tar.gz", "zip"])
@@ -142,11 +154,11 @@ def test_archive_gives_the_same_and_unpacks_nothing(raw: Path, tmp_path: Path, k
             link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
             pack.addfile(link)
     before = sorted(tmp_path.rglob("*"))
-    expected = read(raw, partial=True)
+    expected = read(raw)
     for place in (archive, archive.parent):
-        result = read(place, partial=True)
-        assert [row for row, _ in result.clips] == [row for row, _ in expected.clips]
-        for (_, left), (_, right) in zip(result.clips, expected.clips, strict=True):
+        result = read(place)
+        assert [row for row, _ in result] == [row for row, _ in expected]
+        for (_, left), (_, right) in zip(result, expected, strict=True):
             np.testing.assert_array_equal(left, right)
     assert sorted(tmp_path.rglob("*")) == before
 
@@ -158,20 +170,20 @@ def test_broken_archive(raw: Path, tmp_path: Path, name: str) -> None:
         pack.add(raw, "raw")
     archive.write_bytes(archive.read_bytes()[:1500])
     with pytest.raises(ValueError, match=r"is not a readable archive, or is cut.*fetch it again"):
-        read(archive, partial=True)
+        read(archive)
     archive.write_bytes(b"not an archive at all")
     with pytest.raises(ValueError, match=r"not a readable archive"):
-        read(archive, partial=True)
+        read(archive)
 
 
 def test_raw_data_is_passed_over_and_doubles_are_refused(raw: Path) -> None:
     other = raw / "RawData"
     other.mkdir()
     (other / NAMES[0]).write_text("Version0.1\n")
-    assert len(read(raw, partial=True).clips) == 3
+    assert len(read(raw)) == 3
     other.rename(raw / "copy")
     with pytest.raises(ValueError, match=rf"{NAMES[0]} occurs twice"):
-        read(raw, partial=True)
+        read(raw)
 
 
 def test_missing_or_empty_raw_folder(raw: Path, tmp_path: Path) -> None:
@@ -183,15 +195,14 @@ def test_missing_or_empty_raw_folder(raw: Path, tmp_path: Path) -> None:
 
 
 def test_prepare_refuses(raw: Path, tmp_path: Path) -> None:
-    for arguments, message in (
-        (("irsd", 8, {}), r"Did you mean 'irds'"),
-        (("ntu60", 8, {}), r"cannot be read from raw files yet; readable: irds"),
-        (("irds", 8, {"skipbad": True}), r"Unknown option of irds 'skipbad'. Did you mean 'skip_bad'"),
-        (("irds", 0, {}), r"at least 1"),
-    ):
-        name, frames, options = arguments
+    cases: list[tuple[str, int, dict[str, Any], str]] = [
+        ("irsd", 8, {}, r"Did you mean 'irds'"),
+        ("irds", 8, {"bodies": "first-two"}, r"Unknown option of irds 'bodies'"),
+        ("irds", 0, {}, r"at least 1"),
+    ]
+    for name, frames, options, message in cases:
         with pytest.raises(ValueError, match=message):
-            prepare(name, [raw], tmp_path / "data", frames, say=lambda line: None, **options)
+            prepare(name, [raw], tmp_path / "data", frames, say=silent, **options)
     assert not (tmp_path / "data").exists()
 
 
@@ -199,17 +210,17 @@ def test_prepare_refuses(raw: Path, tmp_path: Path) -> None:
 def data(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The real recordings, prepared from the archive at 32 frames."""
     data = tmp_path_factory.mktemp("data")
-    said: list[str] = []
-    prepare("irds", [shared / "data"], data, 32, say=said.append)
-    assert not [line for line in said if "differs" in line]
+    prepare("irds", [shared / "data"], data, 32, say=silent)
     return data
 
 
 def test_real_release_is_complete(data: Path) -> None:
+    report = check("irds", 32, data)
+    assert report.good, str(report)
     x, meta, manifest = store.load(data / "irds-32")
     assert x.shape == (2589, 3, 32, 25, 1)
     assert meta["label"].value_counts().sort_index().to_dict() == irds.EXPECTED["gesture"]
-    assert sorted(meta["subject"].unique())[::2] == list(catalog.IRDS_TRAIN)
+    assert sorted(meta["subject"].unique())[::2] == list(rules.IRDS_TRAIN)
     assert manifest["left_out"] == []
     for split, (train, test) in catalog.EXPECTED["irds"].items():
         sides = catalog.splits("irds", split, 32, data)

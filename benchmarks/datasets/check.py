@@ -1,0 +1,95 @@
+"""Is a prepared data set what it should be? Checksums, counts against the published ones, lengths, persons.
+
+Why: split counts are the fastest way to see that two laboratories do not train on the same data.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.datasets import catalog, irds, store
+from benchmarks.datasets.prepare import lacking
+
+BINS, BAR = 10, 40  # of the histogram of lengths: rows, and characters of the longest bar
+_COUNTS = {"irds": irds.counts}  # what is known beyond the splits
+
+
+class Report(NamedTuple):
+    """What was found, for people, and whether it is what it should be."""
+
+    lines: list[str]
+    good: bool
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
+
+
+def check(name: str, frames: int, data: Path) -> Report:
+    """Verify one prepared data set. Raises as `store.load` does, and ValueError for numbers that are not finite."""
+    entry = catalog.dataset(name)
+    folder = store.folder_of(data, name, frames)
+    x, meta, manifest = store.load(folder)
+    _finite(folder, x, meta)
+    source = {key: value for key, value in manifest["source"].items() if key not in ("kind", "raw")}
+    options = f"; {json.dumps(source)}" if source else ""
+    lines = [
+        f"{entry.title} at {x.shape[2]} frames, up to {x.shape[4]} person(s): {folder}",
+        f"  from {manifest['source'].get('kind', 'unknown files')} ({', '.join(manifest['source']['raw'])}){options}",
+        f"  both checksums agree; x.npy is {manifest['sha256'][store.ARRAY][:16]}...; revision {manifest['revision']}",
+    ]
+    differs: list[bool] = []
+
+    def count(what: str, expected: int | None, found: int, verified: bool = True) -> None:
+        known = "unknown" if expected is None else f"{expected}" if verified else f"about {expected}"
+        differs.append(verified and expected is not None and expected != found)
+        mark = "  <-- differs" if differs[-1] else ""
+        lines.append(f"  {what:<20} expected {known:>12}  found {found:>6}{mark}")
+
+    count("clips", entry.clips, len(meta), entry.exact)
+    for split, cut in entry.splits.items():
+        try:
+            found = [int(mask.sum()) for mask in cut.sides(meta)]
+        except KeyError as column:
+            lines.append(f"  {split:<20} cannot be cut: these files do not tell the {column} of a clip")
+            continue
+        for side, expected, clips in zip(("train", "test"), cut.expected or (None, None), found, strict=True):
+            count(f"{split} {side}", expected, clips, cut.verified)
+    for what, expected, clips in _COUNTS.get(name, lambda meta: [])(meta):
+        count(what, expected, clips)
+    if incomplete := lacking(name, meta["name"].tolist()):
+        lines.append(f"  {incomplete}")
+    left_out = manifest["left_out"]
+    lines += [f"  left out: {len(left_out)}", *(f"    {line}" for line in left_out[:5])]
+    lines += ["    ..."] if len(left_out) > 5 else []
+    lines += _shape(meta)
+    if reason := catalog.outdated(entry, manifest["revision"], folder):
+        lines.append(f"  {reason}")
+        differs.append(True)
+    return Report(lines, not any(differs))
+
+
+def _finite(folder: Path, x: np.ndarray, meta: pd.DataFrame) -> None:
+    for start in range(0, len(x), 256):
+        finite = np.isfinite(x[start : start + 256]).all(axis=(1, 2, 3, 4))
+        if not finite.all():
+            name = meta["name"][start + int(np.argmin(finite))]
+            raise ValueError(f"{folder}: clip {name} holds numbers that are not finite; {store.command(folder)}")
+
+
+def _shape(meta: pd.DataFrame) -> list[str]:
+    """Histogram of the lengths before resampling, and the share of clips with two people."""
+    length = meta["length"].to_numpy()
+    if not length.any():
+        return []
+    edges = np.unique(np.linspace(0, length.max(), BINS + 1).round().astype(int))
+    counts: Any = np.histogram(length, edges + 0.5)[0]  # from more than one edge up to the next, that one included
+    lines = [f"  frames with a first person: {length.min()} to {length.max()}, median {int(np.median(length))}"]
+    for low, high, clips in zip(edges, edges[1:], counts, strict=False):
+        bar = "#" * int(np.ceil(clips / counts.max() * BAR))
+        lines.append(f"    {low + 1:>4} to {high:>4}  {bar:<{BAR}} {clips}")
+    return [*lines, f"  clips with two people: {100 * (meta['persons'] > 1).mean():.1f} %"]

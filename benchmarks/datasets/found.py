@@ -1,0 +1,128 @@
+"""Raw files, wherever they lie: loose below folders or inside zip files; told apart by names, read without unpacking.
+
+Why: people keep downloads in every shape. NTU RGB+D and PKU-MMD come as zip files, and their names say what they are.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from benchmarks.datasets.source import BadClip
+
+LARGEST = 200_000_000  # bytes; the largest genuine recording is a hundredth of it
+
+
+class File(NamedTuple):
+    """One raw file. A place: small, and can be sent to another process."""
+
+    path: str  # of the file, or of the zip file that holds it
+    member: str | None  # its name in there
+    size: int  # bytes
+    stamp: int  # modification time in ns, or the checksum that the zip file keeps
+
+    @property
+    def name(self) -> str:
+        """The file's own name."""
+        return PurePosixPath(self.member or self.path).name
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.member}" if self.member else self.path
+
+
+def files(raw: Sequence[Path], endings: tuple[str, ...], advice: str) -> Iterator[File]:
+    """Every file below `raw` (folders, files, zip files) whose name ends like that, in no particular order.
+
+    Raises FileNotFoundError, with `advice`, for a path that does not exist; ValueError for a damaged zip file.
+    """
+    for place in raw:
+        if not place.exists():
+            siblings = [path.name for path in place.parent.iterdir()] if place.parent.is_dir() else []
+            near = difflib.get_close_matches(place.name, siblings, n=1)
+            hint = f" Did you mean {place.parent / near[0]}?" if near else ""
+            raise FileNotFoundError(f"--raw {place} does not exist.{hint} {advice}")
+        for path in _below(place) if place.is_dir() else [str(place)]:
+            if path.lower().endswith(endings):
+                yield _loose(path)
+            elif path.lower().endswith(".zip"):
+                yield from _members(path, endings)
+
+
+def _below(folder: Path) -> Iterator[str]:
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            yield os.path.join(parent, name)
+
+
+def _loose(path: str) -> File:
+    try:
+        status = os.stat(path)
+    except OSError:  # a link to nowhere, perhaps: `content` will tell
+        return File(path, None, 0, 0)
+    return File(path, None, status.st_size, status.st_mtime_ns)
+
+
+def _members(path: str, endings: tuple[str, ...]) -> Iterator[File]:
+    for info in _opened(path).infolist():
+        if info.filename.lower().endswith(endings) and not info.filename.startswith("__MACOSX/"):
+            yield File(path, info.filename, info.file_size, info.CRC)
+
+
+@lru_cache(maxsize=4)
+def _opened(path: str) -> zipfile.ZipFile:
+    """A zip file, opened once per process."""
+    try:
+        return zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, OSError) as error:
+        raise ValueError(f"{path} is not a readable zip file, or is cut ({error}); fetch it again") from error
+
+
+def content(file: File, first: int = LARGEST) -> bytes:
+    """All of a file, or its first bytes. Raises BadClip when it cannot be read, or is far too large to be genuine."""
+    if file.size > LARGEST:
+        raise BadClip(f"has {file.size} bytes, expected at most {LARGEST}")
+    try:
+        if file.member is None:
+            with open(file.path, "rb") as handle:
+                return handle.read(first)
+        with _opened(file.path).open(file.member) as handle:
+            return handle.read(first)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise BadClip(f"cannot be unpacked ({error}); fetch {file.path} again") from error
+    except OSError as error:
+        raise BadClip(f"cannot be read: {error.strerror}") from error
+
+
+def fingerprint(found: Iterable[File]) -> str:
+    """Changes when one of the files does, as far as names, sizes, times and checksums of zip files tell."""
+    digest = hashlib.sha256()
+    for file in found:
+        digest.update(f"{file.name} {file.size} {file.stamp}\n".encode())
+    return digest.hexdigest()
+
+
+def first_of_each(found: Iterable[tuple[str, File]]) -> tuple[dict[str, File], int]:
+    """One file per key, a loose one before one in a zip file; and how many more there were.
+
+    Raises ValueError for two loose files, or two zipped ones, of one key that differ in size.
+    """
+    chosen: dict[str, File] = {}
+    more = 0
+    for key, file in found:
+        other = chosen.setdefault(key, file)
+        if other is file:
+            continue
+        more += 1
+        if (other.member is None) == (file.member is None):
+            if other.size != file.size:
+                raise ValueError(f"{key} occurs twice and differs: {other} and {file}; give --raw only one of them")
+        elif file.member is None:
+            chosen[key] = file
+    return chosen, more

@@ -1,0 +1,170 @@
+"""Loading, preprocessing and writing clips, part by part, in worker processes, with a journal of what is done.
+
+Why: a part is what a kill costs. Its clips are consecutive rows of x.npy, written to their places by whichever process
+did them; only then a line in the journal says so, with what was found. The journal outlives the process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import workers
+from benchmarks.datasets.preprocess import JOINTS, preprocess, valid_length
+from benchmarks.datasets.source import Clip, Loaded, Source
+from benchmarks.datasets.staging import HEADER
+from benchmarks.datasets.store import ARRAY
+
+PART = 64  # clips
+JOURNAL = "parts.jsonl"
+
+Found = dict[str, Any] | str  # what a clip turned out to be: recorded, length, persons, remark; or why it is left out
+Watch = Callable[[int, int], None]  # clips done, clips in all
+Shape = tuple[int, int, int, int]  # (3, T, V, M) of one row
+
+
+class DiskFull(OSError):
+    """There is no room for the array."""
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The work of one call in a worker process; everything in it can be pickled."""
+
+    number: int
+    clips: Sequence[Clip]
+    load: Callable[[Any], Loaded]
+    finished: bool
+    shape: Shape
+    array: str  # path of x.npy
+    offset: int  # bytes, of the first row
+
+
+def convert_parts(partial: Path, source: Source, shape: Shape, strict: bool, jobs: int, watch: Watch) -> list[Found]:
+    """What every clip turned out to be, in order; what the journal has is not done again."""
+    total, row_bytes = len(source.clips), 4 * int(np.prod(shape))
+    journal, array = partial / JOURNAL, partial / ARRAY
+    if not array.exists():
+        journal.unlink(missing_ok=True)
+    done = _read_journal(journal)
+    todo = [
+        _Part(
+            number, source.clips[start : start + PART], source.load, source.finished, shape, str(array),
+            HEADER + start * row_bytes,
+        )
+        for number, start in enumerate(range(0, total, PART))
+        if number not in done
+    ]  # fmt: skip
+    if todo:
+        _reserve(array, HEADER + total * row_bytes)
+    count = sum(map(len, done.values()))
+    watch(count, total)
+    with journal.open("a", encoding="utf-8") as log:
+        for part, found in _work(todo, jobs if source.parallel else 1):
+            done[part.number] = found
+            log.write(json.dumps({"part": part.number, "found": found}) + "\n")
+            log.flush()
+            os.fsync(log.fileno())
+            count += len(found)
+            watch(count, total)
+            for clip, what in zip(part.clips, found, strict=True):
+                if strict and isinstance(what, str):
+                    raise ValueError(f"stopped by --strict: {clip.origin}: {what}")
+    found = [what for number in sorted(done) for what in done[number]]
+    if strict and (first := next((i for i, what in enumerate(found) if isinstance(what, str)), None)) is not None:
+        raise ValueError(f"stopped by --strict: {source.clips[first].origin}: {found[first]}")
+    return found
+
+
+def _read_journal(path: Path) -> dict[int, list[Found]]:
+    """Part number -> findings. A last line that a kill cut off is cut off for good."""
+    if not path.exists():
+        return {}
+    content = path.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    if whole != content:
+        os.truncate(path, len(whole))
+    lines = (json.loads(line) for line in whole.splitlines())
+    return {line["part"]: line["found"] for line in lines}
+
+
+def _reserve(array: Path, size: int) -> None:
+    """Give the file its full size on disk now, so that a full disk shows before the work and not after it."""
+    handle = os.open(array, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        os.posix_fallocate(handle, 0, size)
+    except OSError as error:
+        os.close(handle)
+        shutil.rmtree(array.parent)
+        free = shutil.disk_usage(array.parent.parent).free
+        raise DiskFull(
+            error.errno,
+            f"no room for the prepared data set: it needs {size / 1e6:,.1f} MB in {array.parent.parent}, "
+            f"{free / 1e6:,.1f} MB are free ({error.strerror}); make room, or choose another place with --data",
+        ) from error
+    os.close(handle)
+
+
+def _work(todo: Sequence[_Part], jobs: int) -> Iterator[tuple[_Part, list[Found]]]:
+    """Parts and what was found in them, in the order in which they are completed."""
+    if jobs == 1 or len(todo) < 2:
+        for part in todo:
+            yield part, _do(part)
+        return
+    with workers.one_thread():
+        pool = ProcessPoolExecutor(jobs, mp_context=workers.CONTEXT, initializer=workers.begin, initargs=(os.getpid(),))
+        futures = {pool.submit(_do, part): part for part in todo}
+    try:
+        for future in as_completed(futures):
+            yield futures.pop(future), future.result()
+    except BrokenProcessPool as error:
+        raise OSError(
+            "a worker process was killed, for lack of memory perhaps; what is done is kept: "
+            "run the same command again, with a smaller --jobs if it happens twice"
+        ) from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _do(part: _Part) -> list[Found]:
+    """Load, preprocess and write the clips of one part; zeros stand in the places of those that are left out."""
+    block = np.zeros((len(part.clips), *part.shape), np.float32)
+    found = [_one(clip, part, block[i]) for i, clip in enumerate(part.clips)]
+    handle = os.open(part.array, os.O_WRONLY)
+    try:
+        view, offset = memoryview(block.data).cast("B"), part.offset
+        while view:
+            written = os.pwrite(handle, view, offset)
+            view, offset = view[written:], offset + written
+        os.fdatasync(handle)
+    finally:
+        os.close(handle)
+    return found
+
+
+def _one(clip: Clip, part: _Part, place: np.ndarray) -> Found:
+    """Fill one row of the array and say what it is."""
+    _, frames, _, persons = part.shape
+    try:
+        loaded = part.load(clip.place)
+        x = loaded.x if part.finished else preprocess(loaded.x, frames, clip.row["name"])
+    except ValueError as error:  # a source.BadClip, or what preprocess refuses
+        return str(error).removeprefix(f"{clip.row['name']}: ")
+    if x.shape[3] > persons or x.shape[:3] != part.shape[:3]:
+        return f"an array of shape {x.shape}, expected (3, {frames}, {JOINTS}, at most {persons})"
+    place[..., : x.shape[3]] = x
+    return {
+        "recorded": loaded.x.shape[1],
+        "length": valid_length(loaded.x),
+        "persons": int(np.any(loaded.x, axis=(0, 1, 2)).sum()),
+        "remark": loaded.remark,
+    }

@@ -1,0 +1,146 @@
+"""Writing a prepared data set: in a hidden folder beside the target, which gets its name when it is complete.
+
+Why: preparing takes minutes to hours and machines die. Whatever carries the name of a data set is whole; a killed
+or failed write leaves a hidden folder, which the same preparation continues and any other one removes, unless its
+owner still lives (an flock dies with its process).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import errno
+import fcntl
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.datasets.store import ARRAY, MANIFEST, META, SCHEMA, sha256
+
+HEADER = 128  # bytes of the .npy header: fixed, so that rows have their place before their number is known
+
+
+def header(shape: tuple[int, ...]) -> bytes:
+    """A .npy header (format 1.0) of exactly HEADER bytes for a C-ordered float32 array."""
+    text = repr({"descr": "<f4", "fortran_order": False, "shape": shape}).encode()
+    start = np.lib.format.magic(1, 0)
+    room = HEADER - len(start) - 2
+    return start + room.to_bytes(2, "little") + text.ljust(room - 1) + b"\n"
+
+
+@contextlib.contextmanager
+def staged(folder: Path, token: str) -> Iterator[Path]:
+    """The hidden folder in which the data set `folder` is written under the name `token`, locked for this process.
+
+    It holds what an earlier write with the same token left. Leavings of other tokens are removed. On the way out
+    the lock is released; the folder stays unless `publish` gave it its final name.
+    Raises OSError, with advice, when it cannot be created or when a living process has it.
+    """
+    partial = folder.parent / f".{folder.name}.{token}.partial"
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        _remove_others(folder, partial)
+        partial.mkdir(exist_ok=True)
+        lock = os.open(partial, os.O_RDONLY)
+    except OSError as error:
+        advice = "choose a folder that you can write to with --data"
+        raise OSError(error.errno, f"cannot write the data set {folder}: {error.strerror}; {advice}") from error
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            busy = f"{folder} is being prepared by another process from the same files; wait for it"
+            raise OSError(errno.EBUSY, busy) from None
+        yield partial
+    finally:
+        os.close(lock)
+
+
+def _remove_others(folder: Path, own: Path) -> None:
+    """Delete what other killed writes of this data set left; a folder locked by a living writer stays."""
+    for path in folder.parent.glob(f".{folder.name}.*.partial"):
+        if path == own:
+            continue
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            continue
+        else:
+            shutil.rmtree(path)
+        finally:
+            os.close(handle)
+
+
+def sync(path: Path) -> None:
+    """Make what was written to a file, or the names in a folder, survive a power cut."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def publish(
+    partial: Path,
+    folder: Path,
+    rows: Sequence[Mapping[str, Any]],
+    shape: tuple[int, int, int, int],
+    *,
+    name: str,
+    classes: int,
+    revision: int,
+    credit: str,
+    source: Mapping[str, Any],
+    left_out: Sequence[str],
+) -> Path:
+    """Complete the hidden folder, whose x.npy holds len(rows) rows after HEADER bytes, and give it its name.
+
+    shape: (3, T, V, M) of one row. source: how it was made, for the manifest; no secrets, no clock time.
+    An existing data set is replaced by two renames. Returns `folder`.
+    """
+    array = partial / ARRAY
+    with array.open("r+b") as file:
+        file.write(header((len(rows), *shape)))
+    meta = pd.DataFrame(rows)
+    meta.to_csv(partial / META, index=False, quoting=csv.QUOTE_MINIMAL, lineterminator="\n")
+    manifest = {
+        "schema": SCHEMA,
+        "name": name,
+        "frames": shape[1],
+        "persons": shape[3],
+        "classes": classes,
+        "revision": revision,
+        "counts": {
+            "clips": len(meta),
+            "subjects": len({row["subject"] for row in rows}),
+            "per_class": np.bincount(meta["label"], minlength=classes).tolist(),
+        },
+        "source": dict(source),
+        "left_out": list(left_out),
+        "credit": credit,
+        "sha256": {file: sha256(partial / file) for file in (ARRAY, META)},
+    }
+    (partial / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    for path in partial.iterdir():
+        if path.name not in (ARRAY, META, MANIFEST):
+            path.unlink()
+        else:
+            sync(path)
+    sync(partial)
+    if folder.exists():
+        old = partial.with_name(f".{folder.name}.{secrets.token_hex(4)}.partial")  # a kill here leaves a leftover
+        folder.rename(old)
+        partial.rename(folder)
+        shutil.rmtree(old)
+    else:
+        partial.rename(folder)
+    sync(folder.parent)
+    return folder

@@ -1,0 +1,1 @@
+"""HOW FAST: measurements of one part against a plain implementation of it, in one run on one machine."""

@@ -1,0 +1,65 @@
+"""`data check` counts every split, and says what differs, what is missing and what the clips look like."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.datasets import store
+from benchmarks.datasets.check import check
+from tests.benchmarks.datasets import toy
+
+NTU = ("S001C001P001R001A001", "S001C002P001R001A050", "S001C001P003R001A050")
+
+
+def put(data: Path, names: tuple[str, ...] = NTU, bad: str | None = None) -> Path:
+    rng = np.random.default_rng(0)
+    pairs = []
+    for name in names:
+        camera, subject, label = int(name[5:8]), int(name[9:12]), int(name[17:]) - 1
+        row = {"name": name, "label": label, "subject": subject, "camera": camera, "setup": 1}
+        clip = rng.normal(size=(3, 8, 25, 2)).astype(np.float32)
+        clip[..., 1] *= label >= 49
+        pairs.append((row, "line 3: found nothing" if name == bad else clip))
+    return toy.put(store.folder_of(data, "ntu60", 8), pairs, classes=60, credit="somebody")
+
+
+def test_counts_missing_names_lengths_and_persons(tmp_path: Path) -> None:
+    put(tmp_path)
+    report = check("ntu60", 8, tmp_path)
+    text = str(report)
+    assert not report.good
+    assert re.search(r"clips +expected +56578 +found +3 +<-- differs", text)
+    assert re.search(r"xsub train +expected +40091 +found +2 +<-- differs", text)
+    assert re.search(r"xview test +expected +18932 +found +2 +<-- differs", text)
+    assert "56575 of the 56578 recordings of NTU RGB+D 60 are missing: S001C001P001R001A002, " in text
+    assert "both checksums agree" in text
+    assert "frames with a first person: 8 to 8, median 8" in text
+    assert re.search(r" 8 {2}#{40} 3$", text, re.MULTILINE)
+    assert "clips with two people: 66.7 %" in text
+    assert "left out: 0" in text
+
+
+def test_what_was_left_out_is_named(tmp_path: Path) -> None:
+    put(tmp_path, bad=NTU[1])
+    assert f"left out: 1\n    {NTU[1]}.txt: line 3: found nothing" in str(check("ntu60", 8, tmp_path))
+
+
+def test_a_split_that_these_files_cannot_tell(tmp_path: Path) -> None:
+    row = {"name": "train-000001", "label": 3, "subject": -1, "xsub": "train"}
+    toy.put(store.folder_of(tmp_path, "ntu60", 8), [(row, np.ones((3, 8, 25, 2), np.float32))], classes=60)
+    text = str(check("ntu60", 8, tmp_path))
+    assert "xview                cannot be cut: these files do not tell the 'camera' of a clip" in text
+    assert re.search(r"xsub train +expected +40091 +found +1 ", text)
+
+
+def test_numbers_that_are_not_finite(tmp_path: Path) -> None:
+    clip = np.ones((3, 8, 25, 2), np.float32)
+    clip[0, 0, 0, 0] = np.nan
+    row = {"name": "a", "label": 0, "subject": 1, "camera": 1}
+    toy.put(store.folder_of(tmp_path, "ntu60", 8), [(row, clip)], classes=60)
+    with pytest.raises(ValueError, match="clip a holds numbers that are not finite"):
+        check("ntu60", 8, tmp_path)
