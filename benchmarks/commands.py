@@ -27,7 +27,7 @@ from benchmarks.tables.settings import render_settings, settings_tables
 WRONG_WORDS = (UsageError, UnknownName)
 EXPECTED = (StoreError, OSError, ValueError)  # errors that are sentences, not tracebacks
 
-__all__ = ["EXPECTED", "WRONG_WORDS", "data", "doctor", "figure", "plan", "render", "run", "show", "status"]
+__all__ = ["EXPECTED", "WRONG_WORDS", "data", "doctor", "figure", "plan", "profile", "render", "run", "show", "status"]
 
 
 def _wanted(arguments: argparse.Namespace) -> tuple[list[TableSpec], list[str]]:
@@ -246,6 +246,17 @@ def _check(name: str, frames: int, folder: Path) -> bool:
     picture = figures.draw(figures.recorded_page(name, frames, folder))
     print(f"  picture: {choices.short(figures.save(picture, folder / 'figures', f'{name}-{frames}')[0])}")
     return report.good
+
+
+def profile(arguments: argparse.Namespace) -> int:
+    """Measures how fast a part is, and writes a table named after this machine."""
+    from benchmarks.throughput import data
+
+    path = data.profile(
+        arguments.raw, arguments.files, arguments.jobs or os.cpu_count() or 1, arguments.out / "throughput", print
+    )
+    print(f"\n{path.read_text()}\nWritten to {choices.short(path)}")
+    return 0
 
 
 def doctor(arguments: argparse.Namespace) -> int:

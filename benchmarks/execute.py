@@ -135,14 +135,19 @@ def _perform(run: Run, store: Store, machine: Machine, report: Callable[[Progres
 
 
 def _data(run: Run, machine: Machine) -> dict[str, Any] | None:
-    """Which prepared data set it was, None for stand-ins and fusions: checksums, and how much was left out."""
+    """Which prepared data set it was, None for stand-ins and fusions: checksums, size, how it was prepared."""
     if isinstance(run, Fuse) or run.data.standin:
         return None
     try:
         manifest = prepared.read_manifest(prepared.folder_of(Path(machine.data), run.data.name, run.data.frames))
     except ValueError as error:
         raise StoreError(str(error)) from error
-    return {"sha256": manifest["sha256"], "left_out": len(manifest["left_out"])}
+    return {
+        "sha256": manifest["sha256"],
+        "clips": manifest["counts"]["clips"],
+        "left_out": len(manifest["left_out"]),
+        "source": {key: value for key, value in manifest["source"].items() if key != "raw"},  # names of folders
+    }
 
 
 def _splits(run: Pretrain | Evaluate, machine: Machine) -> Splits:

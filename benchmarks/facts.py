@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from benchmarks.outcomes import Outcome
+from benchmarks.outcomes import Outcome, Records
 from benchmarks.runs import Evaluate, Fuse, Pretrain, Run
 from benchmarks.tables.base import Skip
 
@@ -16,6 +16,8 @@ CHECKPOINT = {
     "best-knn": "`best-knn`, the one with the best KNN accuracy on the test set, as the paper does",
     "last": "`last`, the one after the last epoch",
 }
+DEFAULTS = {"bodies": "first-two", "frame_base": "one", "missing_list": None}  # of `data prepare`
+IMPORTED = ("pyskl pickle", "CTR-GCN npz", "CrosSCLR arrays")
 REPORT = {
     "last": "`last`, of the last of {} epochs",
     "best": "`best`, of the one of {} epochs that does best on the test set, as the released code reports",
@@ -37,6 +39,30 @@ def facts(found: list[Outcome]) -> dict[str, str]:
             by_row.setdefault(outcome.cell.row, []).append(f"n = {len(outcome.cell.runs)}")
     sentences["Runs"] = _by_row(by_row) or "n = 0"
     return sentences
+
+
+def preparation(found: list[Outcome], records: Records) -> str:
+    """How the data sets of the measured runs were prepared, where that is not the default way; "" if all were.
+
+    A table of half a data set, or of other bodies than the paper's, must not look like the paper's.
+    """
+    said: dict[str, None] = {}
+    for outcome in found:
+        runs: Iterable[Run] = () if isinstance(outcome.cell.runs, Skip) else outcome.cell.runs
+        for run in _evaluations(runs):
+            data = (records.get(run.id) or {}).get("data") or {}
+            source = data.get("source", {})
+            words = [source["kind"]] if source.get("kind") in IMPORTED else []
+            words += [
+                f"{key.replace('_', ' ')} {source[key]}"
+                for key in DEFAULTS
+                if source.get(key, DEFAULTS[key]) != DEFAULTS[key]
+            ]
+            words += [f"incomplete, {data['clips']} clips"] if source.get("partial") else []
+            words += [f"{data['left_out']} recordings left out"] if data.get("left_out") else []
+            if words:
+                said[f"{run.data.name}: {', '.join(words)}"] = None
+    return "; ".join(said)
 
 
 def _size(run: Evaluate) -> str | None:

@@ -73,6 +73,8 @@ def _draw_row(axes: Axes, row: Sequence3D, step_width: float) -> None:
     flat[0] -= (flat[0].max(axis=(0, 1)) + flat[0].min(axis=(0, 1))) / 2
     for step in range(STEPS):
         for order, person in enumerate(present):
+            if not np.any(row.x[:, picked[step], :, person]):
+                continue  # away at this moment
             aside = 0.0 if len(present) == 1 else (order - 0.5) * 0.5
             points = flat[:, step, :, person].T + np.array([step_width * (step + 0.5 + aside), 0.0])
             for side, style in _STYLE.items():

@@ -23,7 +23,8 @@ from protocols.sgd import SGD
 RECIPES = ("paper", "official")
 SCALES = ("smoke", "demo", "full")
 # What --set may change besides the fields of the methods' configs: sizes, so that a full-scale table can be tried.
-SIZES: dict[str, type] = {"epochs": int, "batch": int, "lr": float, "frames": int, "width": int, "linear_epochs": int}
+SIZES: dict[str, type] = {"epochs": int, "batch": int, "lr": float, "frames": int, "width": int,
+                          "linear_epochs": int, "linear_batch": int}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -140,14 +141,11 @@ def size_of(settings: Settings, data: str) -> Size | None:
 
 
 def _resized(recipe: Recipe, size: Size) -> Recipe:
-    """The recipe at another size; part mixing covers the same share of the sequence."""
-    config, width = recipe.config, size.width
+    """The recipe at another size."""
+    config, width = _mixing(recipe, size.frames), size.width
     changes: dict[str, Any] = {"init": size.init}
     if hasattr(config, "queue"):
         changes |= {"queue": size.queue, "dim": size.dim}
-    if hasattr(config, "mix_units"):
-        low, high = (unit * size.frames / recipe.frames for unit in config.mix_units)
-        changes["mix_units"] = (max(1, round(low)), max(1, round(high)))
     backbone = replace(recipe.backbone, width=width, out=size.out, dropout=size.dropout)
     return replace(
         recipe,
@@ -159,6 +157,14 @@ def _resized(recipe: Recipe, size: Size) -> Recipe:
         sgd=replace(recipe.sgd, milestones=size.milestones, lr=size.lr or recipe.sgd.lr),
         linear=replace(size.linear, report=recipe.linear.report),
     )
+
+
+def _mixing(recipe: Recipe, frames: int) -> Any:
+    """The method's config for another number of frames: part mixing covers the same share of the sequence."""
+    if frames == recipe.frames or not hasattr(recipe.config, "mix_units"):
+        return recipe.config
+    low, high = (max(1, round(unit * frames / recipe.frames)) for unit in recipe.config.mix_units)
+    return replace(recipe.config, mix_units=(low, high))
 
 
 def resolve(settings: Settings, method: str, data: str, stream: str) -> Recipe:
@@ -174,9 +180,14 @@ def _changed(recipe: Recipe, wanted: dict[str, Any]) -> Recipe:
     return replace(
         recipe,
         **same,
+        config=_mixing(recipe, same.get("frames", recipe.frames)),
         sgd=replace(recipe.sgd, lr=wanted.get("lr", recipe.sgd.lr)),
         backbone=replace(recipe.backbone, width=wanted.get("width", recipe.backbone.width)),
-        linear=replace(recipe.linear, epochs=wanted.get("linear_epochs", recipe.linear.epochs)),
+        linear=replace(
+            recipe.linear,
+            epochs=wanted.get("linear_epochs", recipe.linear.epochs),
+            batch=wanted.get("linear_batch", recipe.linear.batch),
+        ),
     )
 
 

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from tabulate import tabulate
 
 from benchmarks.datasets import catalog
-from benchmarks.facts import facts
+from benchmarks.facts import facts, preparation
 from benchmarks.outcomes import Outcome, Records, Summary, count, outcomes, summary
 from benchmarks.recipes import Settings
 from benchmarks.tables.base import Skip, TableSpec
@@ -73,7 +73,7 @@ def render_table(spec: TableSpec, settings: Settings, records: Records) -> str:
     sections = [
         [f"## Table {spec.id} · {spec.title}"],
         _banner(settings),
-        _about(spec, settings, found),
+        _about(spec, settings, found, records),
         _commands(spec, settings),
         [_fill(_legend(spec, len(settings.seeds), found, shown, beside))],
         [table],
@@ -94,7 +94,7 @@ def _banner(settings: Settings) -> list[str]:
     return [_fill(text, "> ", "> ")]
 
 
-def _about(spec: TableSpec, settings: Settings, found: list[Outcome]) -> list[str]:
+def _about(spec: TableSpec, settings: Settings, found: list[Outcome], records: Records) -> list[str]:
     """Data, recipe, selection, seeds and how much of the table is there."""
     names = list(dict.fromkeys(name for name, _ in spec.data))
     kind = "real recordings" if settings.standin is None else "synthetic stand-ins"
@@ -108,6 +108,8 @@ def _about(spec: TableSpec, settings: Settings, found: list[Outcome]) -> list[st
         "Data": f"{kind}: {'; '.join(sets)}",
         "Recipe": f"`{settings.recipe}` at scale `{settings.scale}`",
     }
+    if prepared := preparation(found, records):
+        entries["Prepared"] = f"**not as in the paper**: {prepared}"
     if settings.overrides:
         changes = ", ".join(f"{key} = {value}" for key, value in settings.overrides)
         entries["Changed"] = f"{changes}, in every method that has it"

@@ -124,7 +124,7 @@ def lacking(name: str, names: Sequence[str]) -> str | None:
         missing = [wanted for wanted in ntu_names.expected(name) if wanted not in have]
         if not missing:
             return None
-        first = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
+        first = ", ".join(missing[:5]) + (" and more" if len(missing) > 5 else "")
         return f"{len(missing)} of the {entry.clips} recordings of {entry.title} are missing: {first}."
     if entry.clips is None or len(names) == entry.clips:
         return None
