@@ -21,7 +21,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from backbones.skeleton import BONES, PARTS, V
-from benchmarks.datasets import catalog, store, synthetic
+from benchmarks.datasets import catalog, store
+from benchmarks.datasets.standin import synthetic
 
 STEPS, STEP_WIDTH = 7, 1.6  # moments per sequence, metres of paper for each
 WIDTH, LEFT, RIGHT = 12.5, 0.135, 0.99  # inches; margins as parts of the width

@@ -12,7 +12,7 @@ import pytest
 
 import bench
 from benchmarks.store import Store
-from tests.benchmarks.datasets.ntu_files import irds_tree
+from tests.benchmarks.datasets.raw.ntu_files import irds_tree
 
 SHORT = [
     "epochs=1", "batch=8", "width=4", "frames=16", "queue=16", "dim=8", "linear_epochs=1", "linear_batch=16"
@@ -42,7 +42,7 @@ def test_raw_files_to_table_1(shared: Path, tmp_path: Path, capsys: pytest.Captu
     assert len(rows) == 8
     for row in rows:
         for cell in row[3:5]:
-            assert re.search(r"\d+\.\d / \d\d\.\d \([+-]\d+\.\d\)", cell)
+            assert re.search(r"\d+\.\d / \d\d\.\d \([+−]\d+\.\d\)", cell)
         for cell in row[5:9]:
             assert re.fullmatch(r" +· / \d\d\.\d +", cell)
     for name, cells in (("ntu120-16", 16), ("pku1-16", 8), ("pku2-16", 8)):

@@ -196,7 +196,7 @@ def _real(name: str, folder: Path, modified: int) -> tuple[np.ndarray, pd.DataFr
 
 @lru_cache(maxsize=4)
 def _standin(name: str, scale: str, frames: int) -> tuple[np.ndarray, pd.DataFrame]:
-    from benchmarks.datasets import synthetic  # only demo and smoke runs need it
+    from benchmarks.datasets.standin import synthetic  # only demo and smoke runs need it
 
     return synthetic.generate(name, scale, frames)
 
@@ -229,7 +229,7 @@ def revision(name: str, standin: str | None) -> int:
     """REVISION of the numbers that a run on this data set would see."""
     if standin is None:
         return dataset(name).revision
-    from benchmarks.datasets import synthetic
+    from benchmarks.datasets.standin import synthetic
 
     return synthetic.REVISION
 
@@ -238,6 +238,6 @@ def classes(name: str, standin: str | None) -> int:
     """Number of classes, of the real data set or of its stand-in."""
     if standin is None:
         return dataset(name).classes
-    from benchmarks.datasets import synthetic
+    from benchmarks.datasets.standin import synthetic
 
     return len(synthetic.class_titles(name, standin))

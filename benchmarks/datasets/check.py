@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from benchmarks.datasets import catalog, irds, store
+from benchmarks.datasets import catalog, store
 from benchmarks.datasets.prepare import lacking
+from benchmarks.datasets.raw import irds
 
 BINS, BAR = 10, 40  # of the histogram of lengths: rows, and characters of the longest bar
 _COUNTS = {"irds": irds.counts}  # what is known beyond the splits

@@ -13,9 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.datasets import catalog, importers, irds, ntu, ntu_names, pku, store
+from benchmarks.datasets import catalog, imports, store
 from benchmarks.datasets.convert import convert
 from benchmarks.datasets.parts import Watch
+from benchmarks.datasets.raw import irds, ntu, ntu_names, pku
 from benchmarks.datasets.source import Source
 from benchmarks.names import known
 
@@ -47,7 +48,7 @@ def _imported(
     raw: Sequence[Path], name: str, frames: int, names: Path | None, options: dict[str, Any]
 ) -> Source | None:
     """The one file or folder as a prepared file in circulation, None when it is none of those."""
-    found = importers.source(raw[0], name, frames, names) if len(raw) == 1 else None
+    found = imports.source(raw[0], name, frames, names) if len(raw) == 1 else None
     if found is None and names is not None:
         raise ValueError("--names belongs to a CTR-GCN file (NTU60_CS.npz and the like); raw files have their names")
     if found is not None and options:

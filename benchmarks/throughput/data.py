@@ -18,10 +18,11 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import workers
-from benchmarks.datasets import ntu, ntu_names, synthetic
-from benchmarks.datasets.bodies import first_two
-from benchmarks.datasets.ntu_text import parse
 from benchmarks.datasets.prepare import prepare
+from benchmarks.datasets.raw import ntu, ntu_names
+from benchmarks.datasets.raw.bodies import first_two
+from benchmarks.datasets.raw.ntu_text import parse
+from benchmarks.datasets.standin import synthetic
 from benchmarks.throughput import plain_ntu
 from benchmarks.throughput.machine import machine
 from benchmarks.throughput.skeleton_files import bodies_of, skeleton_text

@@ -14,7 +14,8 @@ import pytest
 from matplotlib.text import Text
 
 from benchmarks import figures
-from benchmarks.datasets import store, synthetic
+from benchmarks.datasets import store
+from benchmarks.datasets.standin import synthetic
 from tests.benchmarks.datasets import toy
 
 

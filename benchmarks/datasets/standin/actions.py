@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from backbones.skeleton import FLIP, V
-from benchmarks.datasets.body_motion import (
+from benchmarks.datasets.standin.body_motion import (
     CHEST,
     L_ELBOW,
     L_HIP,

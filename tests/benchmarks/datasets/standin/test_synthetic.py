@@ -18,9 +18,10 @@ from torch import nn
 from backbones.skeleton import FLIP
 from backbones.stgcn import STGCN
 from benchmarks import recipes
-from benchmarks.datasets import body_motion as body
-from benchmarks.datasets import catalog, synthetic
-from benchmarks.datasets.actions import ACTIONS
+from benchmarks.datasets import catalog
+from benchmarks.datasets.standin import body_motion as body
+from benchmarks.datasets.standin import synthetic
+from benchmarks.datasets.standin.actions import ACTIONS
 
 SPLITS = (
     ("ntu60", "xsub"), ("ntu60", "xview"), ("ntu120", "xsub"), ("ntu120", "xset"), ("ntu120", "camera"),

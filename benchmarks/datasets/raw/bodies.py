@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.datasets.ntu_text import Frames
+from benchmarks.datasets.raw.ntu_text import Frames
 from benchmarks.datasets.source import BadClip
 
 PERSONS = 2

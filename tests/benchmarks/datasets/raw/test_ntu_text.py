@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from benchmarks.datasets import ntu_text
-from benchmarks.datasets.bodies import BODIES
+from benchmarks.datasets.raw import ntu_text
+from benchmarks.datasets.raw.bodies import BODIES
 from benchmarks.datasets.source import BadClip
 from benchmarks.throughput import plain_ntu
 from benchmarks.throughput.skeleton_files import IDS, bodies_of, skeleton_text

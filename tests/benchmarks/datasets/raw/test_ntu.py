@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.datasets import catalog, found, ntu, ntu_names, store
+from benchmarks.datasets import catalog, store
 from benchmarks.datasets.prepare import prepare
 from benchmarks.datasets.preprocess import preprocess
+from benchmarks.datasets.raw import found, ntu, ntu_names
 from benchmarks.datasets.source import BadClip
 from benchmarks.throughput.skeleton_files import bodies_of, skeleton_text
-from tests.benchmarks.datasets.ntu_files import clip_of, irds_tree, recordings, some_names
+from tests.benchmarks.datasets.raw.ntu_files import clip_of, irds_tree, recordings, some_names
 
 TINY = skeleton_text(bodies_of(np.random.default_rng(0).normal(size=(3, 3, 25, 2)) + 2))
 MISSING = "S001C002P005R002A008"  # the first name of the official list

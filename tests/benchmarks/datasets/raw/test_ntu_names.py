@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from benchmarks.datasets import catalog, ntu_names
+from benchmarks.datasets import catalog
+from benchmarks.datasets.raw import ntu_names
 
 COUNTS = {
     ("ntu60", "xsub"): (40_091, 16_487),

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.datasets import unpickle
+from benchmarks.datasets.imports import unpickle
 
 GOOD = {
     "split": {"xsub_train": ["a", "b"], "none": None},

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.datasets.bodies import NOISY, SHORTEST, by_motion, first_two
-from benchmarks.datasets.ntu_text import Frames
+from benchmarks.datasets.raw.bodies import NOISY, SHORTEST, by_motion, first_two
+from benchmarks.datasets.raw.ntu_text import Frames
 
 RNG = np.random.default_rng(0)
 

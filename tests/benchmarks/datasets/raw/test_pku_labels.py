@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.datasets import pku_labels
+from benchmarks.datasets.raw import pku_labels
 
 
 def test_names_of_videos() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.datasets import irds, ntu_names
+from benchmarks.datasets.raw import irds, ntu_names
 from benchmarks.throughput.skeleton_files import bodies_of, skeleton_text
 
 TOGETHER = (*range(50, 61), *range(106, 121))  # actions of two people

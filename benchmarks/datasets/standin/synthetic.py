@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 
 from backbones.skeleton import FLIP, PARTS, V
-from benchmarks.datasets import body_motion as body
-from benchmarks.datasets.actions import Action, perform
-from benchmarks.datasets.cast import NAMES, SCALES, actions_of, cast_list, class_titles
 from benchmarks.datasets.preprocess import centre, face_camera
+from benchmarks.datasets.standin import body_motion as body
+from benchmarks.datasets.standin.actions import Action, perform
+from benchmarks.datasets.standin.cast import NAMES, SCALES, actions_of, cast_list, class_titles
 
 __all__ = ["NAMES", "SCALES", "cast_list", "class_titles", "generate"]
 

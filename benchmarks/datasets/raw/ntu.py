@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from benchmarks.datasets import ntu_names, ntu_text
-from benchmarks.datasets.bodies import BODIES
-from benchmarks.datasets.found import File, content, files, fingerprint, first_of_each
+from benchmarks.datasets.raw import ntu_names, ntu_text
+from benchmarks.datasets.raw.bodies import BODIES
+from benchmarks.datasets.raw.found import File, content, files, fingerprint, first_of_each
 from benchmarks.datasets.source import Clip, Loaded, Source
 from benchmarks.names import known
 

@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.datasets import import_ctrgcn, importers, ntu, ntu_names, rules, store
+from benchmarks.datasets import imports, rules, store
 from benchmarks.datasets.check import check
+from benchmarks.datasets.imports import ctrgcn
 from benchmarks.datasets.prepare import prepare
+from benchmarks.datasets.raw import ntu, ntu_names
 from benchmarks.datasets.source import BadClip, Source
-from tests.benchmarks.datasets import import_files
-from tests.benchmarks.datasets.ntu_files import irds_tree
+from tests.benchmarks.datasets.imports import import_files
+from tests.benchmarks.datasets.raw.ntu_files import irds_tree
 
 FRAMES = 16
 
@@ -73,12 +75,12 @@ def test_crossclr(tree: Path, tmp_path: Path) -> None:
         assert meta[COLUMNS].equals(rows[COLUMNS])
         np.testing.assert_array_equal(found, expected)
     with pytest.raises(ValueError, match=r"has 16 frames and cannot be resampled to 64: prepare it with --frames 16"):
-        importers.source(top, "ntu60", 64)
+        imports.source(top, "ntu60", 64)
     with pytest.raises(ValueError, match="give its folder"):
-        importers.source(top / "xsub" / "train_position.npy", "ntu60", FRAMES)
+        imports.source(top / "xsub" / "train_position.npy", "ntu60", FRAMES)
     (top / "xsub" / "val_label.pkl").unlink()
     with pytest.raises(ValueError, match=r"val_label.pkl is missing; the four files"):
-        importers.source(top, "ntu60", FRAMES)
+        imports.source(top, "ntu60", FRAMES)
 
 
 def test_crossclr_of_pku(tmp_path: Path) -> None:
@@ -130,7 +132,7 @@ def test_ctrgcn(tree: Path, tmp_path: Path, stem: str, split: str, copied: bool,
 
     (tmp_path / "other.txt").write_text("\n".join(sorted(clips)[::-1][:-1]))
     with pytest.raises(ValueError, match=r"other.txt is not the list of .*it gives other numbers"):
-        importers.source(path, "ntu60", FRAMES, tmp_path / "other.txt")
+        imports.source(path, "ntu60", FRAMES, tmp_path / "other.txt")
 
 
 def test_names_are_rebuilt_from_the_official_list_when_the_numbers_fit(
@@ -140,24 +142,24 @@ def test_names_are_rebuilt_from_the_official_list_when_the_numbers_fit(
     order = order_of(list(clips))
     path = import_files.ctrgcn(tmp_path / "NTU60_CS.npz", clips, order, False, 60)
     monkeypatch.setattr(ntu_names, "expected", lambda dataset: tuple(sorted(clips)))
-    source = of_kind(importers.source(path, "ntu60", FRAMES))
+    source = of_kind(imports.source(path, "ntu60", FRAMES))
     assert [clip.row["name"] for clip in source.clips] == [*order["train"], *order["test"]]
     assert source.notes == ["names rebuilt from the list, every label agrees"]
     swapped = {**order, "train": order["train"][::-1]}  # another order: the labels tell
     path = import_files.ctrgcn(tmp_path / "X_CS.npz", clips, swapped, False, 60)
-    assert of_kind(importers.source(path, "ntu60", FRAMES)).clips[0].row["name"] == "train-000001"
+    assert of_kind(imports.source(path, "ntu60", FRAMES)).clips[0].row["name"] == "train-000001"
     (tmp_path / "names.txt").write_text("\n".join(sorted(clips)))
     with pytest.raises(ValueError, match=r"is not the list of .*labels differ, the first at S"):
-        importers.source(path, "ntu60", FRAMES, tmp_path / "names.txt")
+        imports.source(path, "ntu60", FRAMES, tmp_path / "names.txt")
 
 
 def test_rows_of_an_npz_in_any_order(tree: Path, tmp_path: Path) -> None:
     clips = raw_clips(tree, "by-motion")
     path = import_files.ctrgcn(tmp_path / "NTU60_CS.npz", clips, order_of(list(clips)), False, 60, compressed=True)
-    places = [clip.place for clip in of_kind(importers.source(path, "ntu60", FRAMES)).clips]
-    forwards = [import_ctrgcn.load(place).x for place in places]
+    places = [clip.place for clip in of_kind(imports.source(path, "ntu60", FRAMES)).clips]
+    forwards = [ctrgcn.load(place).x for place in places]
     for i in (7, 3, 4, 12, 0, len(places) - 1, 2):  # as after a kill
-        np.testing.assert_array_equal(import_ctrgcn.load(places[i]).x, forwards[i])
+        np.testing.assert_array_equal(ctrgcn.load(places[i]).x, forwards[i])
 
 
 def test_a_large_member_is_streamed(tmp_path: Path) -> None:
@@ -181,7 +183,7 @@ def test_a_large_member_is_streamed(tmp_path: Path) -> None:
                 np.lib.format.write_array(file, one_hot[:n])
     tracemalloc.start()
     try:
-        source = of_kind(importers.source(path, "ntu60", FRAMES))
+        source = of_kind(imports.source(path, "ntu60", FRAMES))
         for clip in source.clips[::100]:
             assert source.load(clip.place).x.shape == (3, 5, 25, 2)
         peak = tracemalloc.get_traced_memory()[1]
@@ -191,9 +193,9 @@ def test_a_large_member_is_streamed(tmp_path: Path) -> None:
 
 
 def test_what_no_importer_knows_is_left_to_the_raw_readers(tree: Path, tmp_path: Path) -> None:
-    assert importers.source(tree, "ntu60", FRAMES) is None
-    assert importers.source(next(tree.rglob("*.skeleton")), "ntu60", FRAMES) is None
-    assert importers.source(tmp_path / "nowhere", "ntu60", FRAMES) is None
+    assert imports.source(tree, "ntu60", FRAMES) is None
+    assert imports.source(next(tree.rglob("*.skeleton")), "ntu60", FRAMES) is None
+    assert imports.source(tmp_path / "nowhere", "ntu60", FRAMES) is None
     with pytest.raises(ValueError, match="--names belongs to a CTR-GCN file"):
         prepare("ntu60", [tree], tmp_path, FRAMES, partial=True, say=silent, names=tmp_path)
     path = import_files.pyskl(tmp_path / "a.pkl", raw_clips(tree, "first-two"))
@@ -213,7 +215,7 @@ def test_other_pickles(tmp_path: Path, content: Any, message: str) -> None:
     path = tmp_path / "x.pkl"
     path.write_bytes(pickle.dumps(content))
     with pytest.raises(ValueError, match=message):
-        importers.source(path, "ntu60", FRAMES)
+        imports.source(path, "ntu60", FRAMES)
 
 
 def test_annotations_that_cannot_be_used(tmp_path: Path) -> None:
@@ -230,7 +232,7 @@ def test_annotations_that_cannot_be_used(tmp_path: Path) -> None:
     ]
     path = tmp_path / "x.pkl"
     path.write_bytes(pickle.dumps({"split": {"xsub_train": []}, "annotations": annotations}))
-    source = of_kind(importers.source(path, "ntu60", FRAMES))
+    source = of_kind(imports.source(path, "ntu60", FRAMES))
     assert [clip.row["name"][-4:] for clip in source.clips] == ["A002", "A003", "A004"]
     assert len(source.refused) == 2
     assert "2D poses" in source.refused[0]
@@ -252,7 +254,7 @@ def test_npz_of_another_kind(tmp_path: Path) -> None:
     for name, arrays, message in cases:
         np.savez(tmp_path / name, **arrays)
         with pytest.raises(ValueError, match=message):
-            importers.source(tmp_path / name, "ntu60", FRAMES)
+            imports.source(tmp_path / name, "ntu60", FRAMES)
     (tmp_path / "NTU60_CS.npz").write_bytes((tmp_path / "NTU60_CS.npz").read_bytes()[:100])
     with pytest.raises(ValueError, match="is not a readable npz, or is cut"):
-        importers.source(tmp_path / "NTU60_CS.npz", "ntu60", FRAMES)
+        imports.source(tmp_path / "NTU60_CS.npz", "ntu60", FRAMES)

@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.datasets import catalog, pku, store
+from benchmarks.datasets import catalog, store
 from benchmarks.datasets.prepare import prepare
 from benchmarks.datasets.preprocess import preprocess
+from benchmarks.datasets.raw import pku
 from benchmarks.datasets.source import BadClip
-from tests.benchmarks.datasets import pku_files
-from tests.benchmarks.datasets.ntu_files import recordings
+from tests.benchmarks.datasets.raw import pku_files
+from tests.benchmarks.datasets.raw.ntu_files import recordings
 
 X = np.round(np.random.default_rng(0).normal(size=(3, 40, 25, 2)) + 2, 6)
 PLANS: dict[str, dict[str, int]] = {

@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.datasets.found import File, content, files, fingerprint, first_of_each
-from benchmarks.datasets.ntu_text import FARTHEST, JOINTS
-from benchmarks.datasets.pku_labels import (
+from benchmarks.datasets.raw.found import File, content, files, fingerprint, first_of_each
+from benchmarks.datasets.raw.ntu_text import FARTHEST, JOINTS
+from benchmarks.datasets.raw.pku_labels import (
     FRAME_BASES,
     SPLIT_FILE,
     STEMS,

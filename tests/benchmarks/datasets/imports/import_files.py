@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.datasets import ntu_names, rules
+from benchmarks.datasets import rules
 from benchmarks.datasets.preprocess import preprocess
+from benchmarks.datasets.raw import ntu_names
 
 Clips = Mapping[str, np.ndarray]  # name -> (3, T, 25, 2) metres
 

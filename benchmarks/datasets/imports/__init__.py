@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.datasets import import_crossclr, import_ctrgcn, import_pyskl
+from benchmarks.datasets.imports import crossclr, ctrgcn, pyskl
 from benchmarks.datasets.source import Source
 
 
@@ -17,16 +17,16 @@ def source(path: Path, dataset: str, frames: int, names: Path | None = None) -> 
     names: for CTR-GCN, its list of names. Raises ValueError for a file of a known format that cannot be used.
     """
     if path.is_dir():
-        parts = import_crossclr.parts(path)
-        return import_crossclr.source(parts, dataset, frames) if parts else None
+        parts = crossclr.parts(path)
+        return crossclr.source(parts, dataset, frames) if parts else None
     if path.suffix == ".npy":
-        raise ValueError(f"{path} is one of four files; give its folder, with {import_crossclr.FILES}")
+        raise ValueError(f"{path} is one of four files; give its folder, with {crossclr.FILES}")
     if not path.is_file():
         return None
     with path.open("rb") as file:
         start = file.read(4)
     if start == b"PK\x03\x04" and path.suffix.lower() == ".npz":
-        return import_ctrgcn.source(path, dataset, names)
+        return ctrgcn.source(path, dataset, names)
     if path.suffix.lower() in (".pkl", ".pickle"):
-        return import_pyskl.source(path, dataset)
+        return pyskl.source(path, dataset)
     return None

@@ -15,7 +15,8 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.datasets import ntu_names, rules
+from benchmarks.datasets import rules
+from benchmarks.datasets.raw import ntu_names
 from benchmarks.datasets.source import BadClip, Clip, Loaded, Source
 
 NUMBERS = 150  # of one frame: x, y, z of 25 joints, of two people

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
-from benchmarks.datasets import catalog, irds, rules, store
+from benchmarks.datasets import catalog, rules, store
 from benchmarks.datasets.check import check
 from benchmarks.datasets.prepare import prepare
+from benchmarks.datasets.raw import irds
 
 NAMES = ("101_18_0_1_1_stand.txt", "102_18_3_2_2_chair.txt", "201_18_8_1_3_Stand-frame.txt")
 

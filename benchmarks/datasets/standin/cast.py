@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from benchmarks.datasets.actions import ACTIONS, EXERCISES, Action
+from benchmarks.datasets.standin.actions import ACTIONS, EXERCISES, Action
 from benchmarks.names import known
 
 SCALES = ("smoke", "demo")

@@ -15,8 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.datasets import ntu_names, rules, unpickle
-from benchmarks.datasets.ntu_text import JOINTS
+from benchmarks.datasets import rules
+from benchmarks.datasets.imports import unpickle
+from benchmarks.datasets.raw import ntu_names
+from benchmarks.datasets.raw.ntu_text import JOINTS
 from benchmarks.datasets.source import BadClip, Clip, Loaded, Source
 
 PERSONS = 2

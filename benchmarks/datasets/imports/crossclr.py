@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.datasets import ntu_names, unpickle
+from benchmarks.datasets.imports import unpickle
+from benchmarks.datasets.raw import ntu_names
 from benchmarks.datasets.source import BadClip, Clip, Loaded, Source
 
 FILES = "train_position.npy, train_label.pkl, val_position.npy and val_label.pkl"

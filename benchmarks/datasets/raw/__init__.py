@@ -1,0 +1,1 @@
+"""Readers of raw recordings: one per family of data sets, each giving a Source."""
