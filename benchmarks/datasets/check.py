@@ -16,7 +16,7 @@ from benchmarks.datasets import catalog, store
 from benchmarks.datasets.prepare import lacking
 from benchmarks.datasets.raw import irds
 
-BINS, BAR = 10, 40  # of the histogram of lengths: rows, and characters of the longest bar
+BINS, BAR = 10, 40  # of the histogram of lengths: most rows, characters of the longest bar
 _COUNTS = {"irds": irds.counts}  # what is known beyond the splits
 
 
@@ -87,7 +87,8 @@ def _shape(meta: pd.DataFrame) -> list[str]:
     length = meta["length"].to_numpy()
     if not length.any():
         return []
-    edges = np.unique(np.linspace(0, length.max(), BINS + 1).round().astype(int))
+    most = np.linspace(0, np.quantile(length, 0.98), BINS)  # a single endless clip must not squeeze the rest
+    edges = np.unique([*most.round().astype(int), length.max()])
     counts: Any = np.histogram(length, edges + 0.5)[0]  # from more than one edge up to the next, that one included
     lines = [f"  frames with a first person: {length.min()} to {length.max()}, median {int(np.median(length))}"]
     for low, high, clips in zip(edges, edges[1:], counts, strict=False):
