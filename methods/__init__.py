@@ -9,12 +9,20 @@ from typing import Any
 
 from backbones import Backbone
 from methods.base import At, Encoder, Method
+from methods.aimclr import AimCLR
+from methods.crossclr import CrosSCLR
+from methods.hiclr import HiCLR
 from methods.skeattnclr import SkeAttnCLR
+from methods.skelemixclr import SkeleMixCLR
 from methods.skeletonclr import SkeletonCLR
 from methods.supervised import Supervised
 
 METHODS: dict[str, type[Method]] = {
     "skeletonclr": SkeletonCLR,
+    "crossclr": CrosSCLR,
+    "aimclr": AimCLR,
+    "hiclr": HiCLR,
+    "skelemixclr": SkeleMixCLR,
     "skeattnclr": SkeAttnCLR,
     "supervised": Supervised,
 }

@@ -1,16 +1,21 @@
 """Views of skeleton sequences, made in batch on the device of the data, driven by one explicit generator.
 
 Every augmentation is two functions: `draw_*` takes the random numbers, one set per sample, and the other applies
-them. Nothing here synchronises with the host. The extreme augmentations of AimCLR and HiCLR join here.
+them. Nothing here synchronises with the host.
 """
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor
 
 from backbones import skeleton
 
+TURN, WOBBLE = 30.0, 1.0  # degrees: the largest turn about one axis, and about the two others
+NOISE = 0.01  # metres, standard deviation
+SIGMA, REACH = (0.1, 2.0), 7  # frames: range of the blur's width, and how far it reaches to both sides
 MIX_UNIT = 4  # frames; the temporal stride of the backbones, the unit of Table 11's temporal_l and temporal_u
 
 
@@ -64,6 +69,90 @@ def normal(x: Tensor, generator: torch.Generator, crop_ratio: int, shear_amplitu
     if shear_amplitude > 0:
         x = shear(x, draw_shear(x, shear_amplitude, generator))
     return x
+
+
+def draw_coin(x: Tensor, generator: torch.Generator, chance: float = 0.5) -> Tensor:
+    """Whether something happens to a sample, (B,) bool."""
+    return _rand((len(x),), x, generator) < chance
+
+
+def where(coin: Tensor, changed: Tensor, x: Tensor) -> Tensor:
+    """`changed` for the samples whose coin (B,) is true, x for the others."""
+    return torch.where(coin.view(-1, 1, 1, 1, 1), changed, x)
+
+
+def spatial_flip(x: Tensor) -> Tensor:
+    """Left and right joints change their names. Coordinates are not mirrored, as in the release of AimCLR."""
+    return x[:, :, :, list(skeleton.FLIP)]
+
+
+def draw_turn(x: Tensor, generator: torch.Generator) -> Tensor:
+    """Angles about x, y and z in radians, (B, 3): one axis up to 30 degrees, the others up to 1."""
+    main = _randint(0, 2, (len(x), 1), x, generator) == torch.arange(3, device=x.device)
+    return _rand((len(x), 3), x, generator) * torch.where(main, TURN, WOBBLE) * (math.pi / 180)
+
+
+def rotate(x: Tensor, angles: Tensor) -> Tensor:
+    """Turns about x, then y, then z. x (B, 3, T, V, M), angles (B, 3) in radians -> the same shape as x."""
+    sin, cos = angles.sin().unbind(1), angles.cos().unbind(1)
+    one, zero = torch.ones_like(sin[0]), torch.zeros_like(sin[0])
+    about_x = [one, zero, zero, zero, cos[0], sin[0], zero, -sin[0], cos[0]]
+    about_y = [cos[1], zero, -sin[1], zero, one, zero, sin[1], zero, cos[1]]
+    about_z = [cos[2], sin[2], zero, -sin[2], cos[2], zero, zero, zero, one]
+    x_, y_, z_ = (torch.stack(entries, dim=1).view(-1, 3, 3) for entries in (about_x, about_y, about_z))
+    return torch.bmm(z_ @ y_ @ x_, x.flatten(2)).view_as(x)
+
+
+def draw_noise(x: Tensor, generator: torch.Generator) -> Tensor:
+    """Gaussian noise of the shape of x. Absent persons get it too, as in the release of AimCLR."""
+    return NOISE * torch.randn(x.shape, generator=generator).to(x.device, non_blocking=True)
+
+
+def draw_sigma(x: Tensor, generator: torch.Generator) -> Tensor:
+    """Widths of the blur in frames, (B,)."""
+    return SIGMA[0] + (SIGMA[1] - SIGMA[0]) * _rand((len(x),), x, generator)
+
+
+def blur(x: Tensor, sigma: Tensor) -> Tensor:
+    """Gaussian blur along time, zeros outside. x (B, 3, T, V, M), sigma (B,) -> the same shape as x.
+
+    The kernel is not normalised, as in the release of AimCLR: it makes a skeleton up to five times as large.
+    """
+    offset = torch.arange(-REACH, REACH + 1, device=x.device)
+    kernel = torch.exp(-(offset**2) / (2 * sigma[:, None] ** 2))  # (B, 15)
+    padded = torch.nn.functional.pad(x, (0, 0, 0, 0, REACH, REACH))
+    return torch.einsum("bk,bctvmk->bctvm", kernel.to(x.dtype), padded.unfold(2, len(offset), 1))
+
+
+def draw_axis(x: Tensor, generator: torch.Generator) -> Tensor:
+    """A coordinate, (B,) in 0..2."""
+    return _randint(0, 2, (len(x),), x, generator)
+
+
+def axis_mask(x: Tensor, axis: Tensor) -> Tensor:
+    """One coordinate of the whole sequence becomes 0. x (B, 3, T, V, M), axis (B,) -> the same shape as x."""
+    gone = torch.arange(3, device=x.device) == axis[:, None]
+    return x.masked_fill(gone[:, :, None, None, None], 0.0)
+
+
+def extreme(x: Tensor, generator: torch.Generator, crop_ratio: int, shear_amplitude: float) -> Tensor:
+    """The extreme augmentation of AimCLR and HiCLR: normal, then five more, all but the turn half of the time.
+
+    The order and the set ('12345', without the flip in time) are those of AimCLR's release since March 2022.
+    """
+    x = normal(x, generator, crop_ratio, shear_amplitude)
+    x = where(draw_coin(x, generator), spatial_flip(x), x)
+    x = rotate(x, draw_turn(x, generator))
+    x = where(draw_coin(x, generator), x + draw_noise(x, generator), x)
+    x = where(draw_coin(x, generator), blur(x, draw_sigma(x, generator)), x)
+    return where(draw_coin(x, generator), axis_mask(x, draw_axis(x, generator)), x)
+
+
+def draw_joints(x: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """Which joints of which frames are hidden, (T, V) bool: int(V * share) of every frame, one draw for the batch."""
+    frames, joints = x.shape[2:4]
+    rank = _rand((frames, joints), x, generator).argsort(dim=1).argsort(dim=1)
+    return rank < int(joints * share)
 
 
 def draw_mix(

@@ -23,6 +23,34 @@ def contrast_logits(q: Tensor, k: Tensor, queue: Tensor, tau: float, extra: Tens
     return torch.cat(columns, dim=1) / tau
 
 
+def nearest(logits: Tensor, count: int) -> Tensor:
+    """The `count` negatives that are most alike, as positives: (B, N) bool with columns as in `contrast_logits`.
+
+    Column 0, the true positive, is not among them.
+    """
+    top = logits[:, 1:].topk(count, dim=1).indices + 1
+    return torch.zeros_like(logits, dtype=torch.bool).scatter_(1, top, True)
+
+
+def mined_nce(logits: Tensor, positives: Tensor) -> Tensor:
+    """InfoNCE with several positives: -log softmax, mean over a sample's positives, then over the batch.
+
+    logits (B, N), positives (B, N) bool, in addition to column 0. The mined loss of CrosSCLR, AimCLR and HiCLR.
+    """
+    positives = positives.clone()
+    positives[:, 0] = True
+    log_share = F.log_softmax(logits, dim=1).masked_fill(~positives, 0.0)
+    return -(log_share.sum(dim=1) / positives.sum(dim=1)).mean()
+
+
+def taught(student: Tensor, teacher: Tensor) -> Tensor:
+    """Cross entropy from the teacher's distribution over the columns, a constant, to the student's: (B, N) -> scalar.
+
+    The distributional divergence minimisation of AimCLR and HiCLR.
+    """
+    return -(F.softmax(teacher.detach(), dim=1) * F.log_softmax(student, dim=1)).sum(dim=1).mean()
+
+
 def info_nce(q: Tensor, k: Tensor, queue: Tensor, tau: float, extra: Tensor | None = None) -> Tensor:
     """-log of the share of the positive, mean over the batch. Equation 1; with `extra` equations 8 and 9.
 

@@ -1,6 +1,6 @@
 """Momentum contrast, shared by all methods: queue of keys, momentum encoder and its schedule, heads, initial weights.
 
-He et al., CVPR 2020; section 3.1 of the paper. A method composes these pieces; it does not inherit them.
+He et al., CVPR 2020; section 3.1 of the paper. A method composes these pieces.
 """
 
 from __future__ import annotations

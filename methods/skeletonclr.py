@@ -1,6 +1,7 @@
 """SkeletonCLR (Li et al., CVPR 2021): momentum contrast of two normally augmented views.
 
-The paper's baseline and the global half of SkeAttnCLR (section 3.1).
+The paper's baseline, the global half of SkeAttnCLR (section 3.1), and what AimCLR, HiCLR and SkeleMixCLR extend: one
+query encoder, its momentum copy, one queue.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from backbones import Backbone
 from backbones.streams import to_stream
@@ -42,11 +43,16 @@ class SkeletonCLR(Method):
     def __init__(self, backbone: Backbone, stream: str, config: Config) -> None:
         super().__init__()
         self.stream, self.config = stream, config
-        self.query = Encoder(backbone, moco.mlp_head(backbone.width, config.dim))
+        self.query = Encoder(backbone, self.make_head(backbone.width, config.dim))
         moco.initialise(self.query, config.init)
         self.key = moco.key_encoder(self.query, config.key_init, config.init)
         self.queue = moco.Queue(config.dim, config.queue)
         self._keys: Tensor | None = None
+
+    @staticmethod
+    def make_head(width: int, dim: int) -> nn.Module:
+        """Linear, ReLU, Linear."""
+        return moco.mlp_head(width, dim)
 
     def views(self, x: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
         """x (B, 3, T, V, M) -> "query", "key"."""

@@ -32,17 +32,33 @@ _NECK = [
     (r"\bprojector\.", "neck.proj.mlp."),
 ]
 _ENCODERS = [(r"^query\.", "encoder_q."), (r"^key\.", "encoder_k.")]
+_MOCO = [
+    *_ENCODERS,
+    (r"^(encoder_.)\.backbone\.", r"\1."),
+    (r"^(encoder_.)\.head\.", r"\1.fc."),
+    (r"^queue\.keys$", "queue"),
+    (r"^queue\.position$", "queue_ptr"),
+    *_STGCN,
+]
 RULES: dict[str, list[tuple[str, str]]] = {
     "stgcn": _STGCN,
     "mhsam": [*_NECK, (r"^neck\.", "")],
-    "skeletonclr": [
+    "skeletonclr": _MOCO,
+    "aimclr": _MOCO,
+    "crossclr": [
         *_ENCODERS,
-        (r"^(encoder_.)\.backbone\.", r"\1."),
-        (r"^(encoder_.)\.head\.", r"\1.fc."),
-        (r"^queue\.keys$", "queue"),
-        (r"^queue\.position$", "queue_ptr"),
+        (r"^(encoder_.)\.backbones\.joint\.", r"\1."),
+        (r"^(encoder_.)\.backbones\.(motion|bone)\.", r"\1_\2."),
+        (r"^(encoder_.)\.heads\.joint\.", r"\1.fc."),
+        (r"^(encoder_.)\.heads\.(motion|bone)\.", r"\1_\2.fc."),
+        (r"^queues\.joint\.keys$", "queue"),
+        (r"^queues\.joint\.position$", "queue_ptr"),
+        (r"^queues\.(motion|bone)\.keys$", r"queue_\1"),
+        (r"^queues\.(motion|bone)\.position$", r"queue_ptr_\1"),
         *_STGCN,
     ],
+    "skelemixclr": _MOCO,
+    "hiclr": [*_MOCO, (r"^hidden$", "mask_param")],
     "skeattnclr": [
         *_ENCODERS,
         *_NECK,
@@ -60,6 +76,10 @@ UNUSED: dict[str, str] = {
     "stgcn": r"fc\.(weight|bias)",
     "mhsam": r"(?!)",
     "skeletonclr": r"(?!)",
+    "aimclr": r"(?!)",
+    "crossclr": r"encoder_._(motion|bone)\.fc\.2\..*",  # the joint head, once more
+    "skelemixclr": r"queue_label",
+    "hiclr": r"(?!)",
     "skeattnclr": r"encoder_.\.backbone\.fc\..*|encoder_.\.neck\.proj_obj\..*|queue_(ptr_)?(s|ns)",
 }
 
@@ -80,7 +100,8 @@ def fetch(kind: str, like: Mapping[str, Tensor], source: Source) -> dict[str, Te
     for ours, tensor in like.items():
         name, shape = official_name(kind, ours), tuple(tensor.shape)
         if ours.split(".")[-1] == "edge_importance":
-            array = np.stack([source(f"{name}.{i}", shape[1:]) for i in range(shape[0])])
+            names = [f"{name}{i + 1}" if kind == "hiclr" else f"{name}.{i}" for i in range(shape[0])]
+            array = np.stack([source(each, shape[1:]) for each in names])
         else:
             array = np.asarray(source(name, shape)).reshape(shape)
         found[ours] = torch.tensor(array, dtype=tensor.dtype)
@@ -110,12 +131,13 @@ def load(kind: str, module: nn.Module, arrays: Arrays, prefix: str) -> None:
     module.load_state_dict(stored(kind, module.state_dict(), arrays, prefix))
 
 
-def feeds_batchnorm(ours: str) -> bool:
+def feeds_batchnorm(ours: str, kind: str = "") -> bool:
     """Whether the gradient of this bias is rounding noise, as a BatchNorm behind it removes any constant.
 
     Not so for the graph convolution: its bias meets the column sums of A, which differ from joint to joint.
     """
-    return re.search(r"\b(tcn|shortcut\.0)\.bias$", ours) is not None
+    head = r"|^query\.head\.0" if kind == "skelemixclr" else ""
+    return re.search(rf"(\b(tcn|shortcut\.0){head})\.bias$", ours) is not None
 
 
 def error(got: Tensor, want: Tensor, relative: bool = False) -> float:

@@ -123,14 +123,12 @@ def _close(array: Path, clips: Sequence[Clip], found: Sequence[Found], shape: Sh
     holes = [i for i in order if isinstance(found[i], str)]
     tail = [i for i in good if i >= len(good)]
     with array.open("r+b") as file:
-        whole = file.seek(0, os.SEEK_END) == HEADER + len(clips) * row_bytes
         for hole, last in zip(holes, tail, strict=True):
             order[hole] = last
-            if whole:
-                file.seek(HEADER + last * row_bytes)
-                row = file.read(row_bytes)
-                file.seek(HEADER + hole * row_bytes)
-                file.write(row)
+            file.seek(HEADER + last * row_bytes)
+            row = file.read(row_bytes)  # nothing, once the file is cut; then it is in its hole already
+            file.seek(HEADER + hole * row_bytes)
+            file.write(row)
         file.flush()
         os.fsync(file.fileno())
         file.truncate(HEADER + len(good) * row_bytes)

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.plan import Plan
 from benchmarks.recipes import Settings
-from benchmarks.runs import Pretrain
+from benchmarks.runs import Evaluate, Pretrain
 from benchmarks.store import Store
 from benchmarks.tables import TABLES
 
@@ -86,3 +86,16 @@ def test_failed_runs_and_their_children_wait_for_retry(tmp_path: Path) -> None:
     record(store, pretraining.id, "failed")
     assert len(plan.todo(store)) == 14
     assert len(plan.todo(store, retry_failed=True)) == 16
+
+
+def test_what_a_table_varies_goes_before_set() -> None:
+    settings = Settings(scale="smoke", overrides=(("mu", 0.5), ("tau", 0.3), ("epochs", 7)))
+    configs = {
+        cell.row: run.encoder
+        for cell in TABLES["16"].cells(settings)
+        for run in cell.seeds
+        if isinstance(run, Evaluate) and isinstance(run.encoder, Pretrain)
+    }
+    assert len({encoder.config.mu for encoder in configs.values()}) == len(configs) == 5
+    assert {encoder.config.tau for encoder in configs.values()} == {0.3}
+    assert {encoder.epochs for encoder in configs.values()} == {7}

@@ -31,6 +31,7 @@ SMALL_METHOD = {
     "classes": CLASSES,
     "mix_parts": (2, 3),
     "mix_units": (1, 2),
+    "mine_from": 2,  # AT is before, LATER after it
 }
 # "method" or "method/backbone" -> settings beyond those, for newcomers that need them.
 SPECIAL: dict[str, dict[str, Any]] = {}
@@ -73,6 +74,11 @@ def views_of(method: Method, seed: int = 0) -> dict[str, Tensor]:
     if method.NEEDS_LABELS:
         views["labels"] = torch.arange(BATCH) % CLASSES
     return views
+
+
+def skeletons(views: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Views that are sequences: floating-point ones. Labels, donors, regions and masks are not."""
+    return {name: view for name, view in views.items() if view.is_floating_point()}
 
 
 def forward(method: Method, seed: int = 0, at: At = AT) -> dict[str, Tensor]:
@@ -129,7 +135,7 @@ def test_features_have_the_promised_shapes(method, backbone):
 def test_terms_are_finite_named_scalars(method, backbone, stream):
     made = make(method, backbone, stream)
     views = views_of(made)
-    assert all(view.shape == joints().shape for name, view in views.items() if name != "labels")
+    assert all(view.shape == joints().shape for view in skeletons(views).values())
     for at in (AT, LATER):
         terms = forward(made, at=at)
         assert terms
@@ -143,12 +149,16 @@ def test_stream_is_taken_of_the_augmented_joints(method, backbone):
     for stream in STREAMS:
         got, plain = (views_of(make(method, backbone, kind)) for kind in (stream, "joint"))
         assert got.keys() == plain.keys()
-        for name, view in got.items():
-            if name != "labels" and stream == "motion":
+        for name, view in skeletons(got).items():
+            own = name.rpartition(" ")[2]  # "query bone" is a bone stream whatever the method's stream
+            kind = own if own in STREAMS else stream
+            if kind == "motion":
                 assert not view[:, :, -1].any(), "motion ends in zeros, whatever is mixed or masked before"
-            if name != "labels" and stream == "bone":
+            if kind == "bone":
                 assert not view[:, :, :, 20].any(), "the root has no bone"
-            assert torch.equal(view, plain[name]) == (stream == "joint" or name == "labels")
+            assert torch.equal(view, plain[name]) == (stream == "joint" or own in STREAMS)
+        for name in got.keys() - skeletons(got).keys():
+            assert torch.equal(got[name], plain[name])
 
 
 @every_pair
@@ -228,7 +238,7 @@ def test_views_come_from_the_generator_alone(method, backbone):
     torch.manual_seed(1)
     same, other = views_of(made, 0), views_of(made, 1)
     assert one.keys() == same.keys() == other.keys()
-    names = [name for name in one if name != "labels"]
+    names = list(skeletons(one))
     for name in names:
         assert torch.equal(one[name], same[name]), name
         assert not torch.isclose(one[name], other[name]).flatten(1).all(dim=1).any(), name

@@ -7,13 +7,21 @@ import torch
 
 from backbones import STGCN
 from methods import METHODS, Method, build
+from methods.aimclr import AimCLR
+from methods.crossclr import CrosSCLR
+from methods.hiclr import HiCLR
 from methods.skeattnclr import SkeAttnCLR
+from methods.skelemixclr import SkeleMixCLR
 from methods.skeletonclr import SkeletonCLR
 from methods.supervised import Supervised
 from protocols import Split, Splits
 
 CONFIGS = {
     "skeletonclr": SkeletonCLR.Config(dim=8, queue=32),
+    "crossclr": CrosSCLR.Config(dim=8, queue=32, mine_from=1),
+    "aimclr": AimCLR.Config(dim=8, queue=32, mine_from=1),
+    "hiclr": HiCLR.Config(dim=8, queue=32, mine_from=1),
+    "skelemixclr": SkeleMixCLR.Config(dim=8, queue=32, mix_units=(1, 2)),
     "skeattnclr": SkeAttnCLR.Config(dim=8, queue=32, heads=2, mix_units=(1, 2)),
     "supervised": Supervised.Config(classes=3),
 }

@@ -61,6 +61,8 @@ def test_pyskl(tree: Path, tmp_path: Path) -> None:
     # that is itself a little off moves the farthest joints once more.
     assert np.abs(found - expected).max() < 0.02
     assert np.abs(found - expected).mean() < 0.002
+    manifest = store.read_manifest(store.folder_of(tmp_path / "pyskl", "ntu60", FRAMES))
+    assert manifest["left_out"] == []  # an empty annotation is no recording that was left out
     assert check("ntu60", FRAMES, tmp_path / "pyskl").lines[1].startswith("  from pyskl pickle (ntu60_3danno.pkl)")
 
 

@@ -1,0 +1,111 @@
+"""AimCLR (Guo et al., AAAI 2022): extreme augmentations, taught by the normal view, and mined nearest neighbours.
+
+Beyond SkeletonCLR: an extremely augmented view, the same view with its most attended features dropped, a loss that
+brings their distributions over positive and negatives to that of the normal view, and, later in training, the
+nearest neighbours among the negatives as positives.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from backbones import Backbone
+from backbones.streams import to_stream
+from methods import augment, losses, moco
+from methods.base import At
+from methods.skeletonclr import SkeletonCLR
+
+SOFTENER = 1e-4  # of the energy, against a feature that never changes
+
+
+def attention(x: Tensor) -> Tensor:
+    """How much a feature stands out from its channel, .62 to 1: (R, C, T', V) -> the same shape.
+
+    The inverse energy of SimAM: e = (x - mean)^2 / (4 (var + 1e-4)) + 1/2 over the grid, attention = sigmoid(e).
+    """
+    squared = (x - x.mean(dim=(2, 3), keepdim=True)) ** 2
+    variance = squared.sum(dim=(2, 3), keepdim=True) / (x[0, 0].numel() - 1)
+    return torch.sigmoid(squared / (4 * (variance + SOFTENER)) + 0.5)
+
+
+def drop_attended(x: Tensor, keep: float) -> Tensor:
+    """Energy-based attention-guided drop: what stands out most becomes 0, the rest is scaled up to make up for it.
+
+    First joints by their mean attention, then single features. Gradients flow through what is kept, not through the
+    choice. x (R, C, T', V), a row per person -> the same shape.
+    """
+    with torch.no_grad():
+        attended = attention(x)
+        joints = (attended.mean(dim=(1, 2)) < keep).to(x.dtype)[:, None, None, :]
+        features = (attended < keep).to(x.dtype)
+    x = x * joints * (joints.numel() / joints.sum())
+    return x * features * (features.numel() / features.sum())
+
+
+class AimCLR(SkeletonCLR):
+    """L = InfoNCE(z, z_k) + 1/2 [D(z_e <- z) + D(z_d <- z)]; from `mine_from` on the first term has more positives."""
+
+    REVISION: ClassVar[int] = 1
+
+    @dataclass(frozen=True)
+    class Config(SkeletonCLR.Config):
+        """Defaults are those of the release."""
+
+        tau: float = 0.07
+        momentum: float = 0.999
+        momentum_schedule: moco.Schedule = "constant"
+        keep: float = 0.7  # features with at least this much attention are dropped
+        mine_from: int = 150  # epochs without mining
+        mined: int = 1  # nearest neighbours of each of the three views
+
+        def __post_init__(self) -> None:
+            super().__post_init__()
+            if not 0 <= self.mined <= self.queue:
+                raise ValueError(f"mined must be between 0 and the queue's {self.queue}; got {self.mined}")
+
+    @classmethod
+    def unsupported(cls, config: object, backbone: Backbone) -> str | None:
+        """Attention needs a grid of joints and frames."""
+        if backbone.grid(64) is None:
+            return f"AimCLR needs a (T', V) token grid to drop joints of, {type(backbone).__name__} has none"
+        return None
+
+    def views(self, x: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+        """x (B, 3, T, V, M) -> "extreme", "query", "key"."""
+        c = self.config
+        hard = to_stream(augment.extreme(x, generator, c.crop_ratio, c.shear), self.stream)
+        return {"extreme": hard, **super().views(x, generator)}
+
+    def loss(self, views: dict[str, Tensor], at: At) -> dict[str, Tensor]:
+        """InfoNCE, mined after a while, and the two divergences."""
+        c = self.config
+        assert isinstance(c, AimCLR.Config)
+        z = self.query.embed(self.query(views["query"]).pooled)
+        features = self.query(views["extreme"])
+        z_e, z_d = self.query.embed(features.pooled), self.query.embed(self._dropped(features.tokens, views["extreme"]))
+        with torch.no_grad():
+            self._keys = z_k = self.key.embed(self.key(views["key"]).pooled)
+
+        plain, hard, dropped = (losses.contrast_logits(q, z_k, self.queue.keys, c.tau) for q in (z, z_e, z_d))
+        positives = torch.zeros_like(plain, dtype=torch.bool)
+        if at.epoch >= c.mine_from and c.mined:
+            for logits in (plain, hard, dropped):
+                positives |= losses.nearest(logits.detach(), c.mined)
+        return {
+            "info": losses.mined_nce(plain, positives),
+            "extreme": 0.5 * losses.taught(hard, plain),
+            "dropped": 0.5 * losses.taught(dropped, plain),
+        }
+
+    def _dropped(self, tokens: Tensor, view: Tensor) -> Tensor:
+        """tokens (B, M', T'V, C) -> pooled (B, C) after the drop."""
+        grid = self.query.backbone.grid(view.shape[2])
+        assert grid is not None
+        batch, persons, _, width = tokens.shape
+        maps = tokens.reshape(batch * persons, *grid, width).permute(0, 3, 1, 2)
+        assert isinstance(self.config, AimCLR.Config)
+        return drop_attended(maps, self.config.keep).mean(dim=(2, 3)).view(batch, persons, width).mean(dim=1)
