@@ -14,14 +14,10 @@ from benchmarks.recipes import Settings
 from benchmarks.runs import Evaluate, Fuse, Pretrain, Run, label
 from benchmarks.store import Store
 from benchmarks.tables import Cell, Skip, TableSpec
+from methods import METHODS
 
 KINDS = ("pretrainings", "evaluations", "fusions")
 _KIND = {Pretrain: KINDS[0], Evaluate: KINDS[1], Fuse: KINDS[2]}
-_PASSES = {
-    "skeattnclr": 3 + 2 * 2,
-    "skeletonclr": 2 + 2,
-    "supervised": 1 + 2,
-}  # forward; backward counts twice
 
 
 def closure(run: Run) -> Iterator[Run]:
@@ -128,7 +124,7 @@ def cost(run: Run) -> float:
     match run:
         case Pretrain():
             width = getattr(run.backbone_config, "width", 64)
-            passes = _PASSES.get(run.method, 4) * run.epochs + 2 * (run.epochs // run.monitor_every + 1)
+            passes = METHODS[run.method].PASSES * run.epochs + 2 * (run.epochs // run.monitor_every + 1)
             return passes * run.data.frames * width
         case Evaluate():
             config = getattr(run.encoder, "backbone_config", None)

@@ -14,7 +14,11 @@ from backbones import STGCN
 from benchmarks.datasets import catalog
 from benchmarks.runs import Data, Evaluate, Fuse, Pretrain, Raw, Run, Select, Untrained
 from methods import moco
+from methods.aimclr import AimCLR
+from methods.crossclr import CrosSCLR
+from methods.hiclr import HiCLR
 from methods.skeattnclr import SkeAttnCLR
+from methods.skelemixclr import SkeleMixCLR
 from methods.skeletonclr import SkeletonCLR
 from methods.supervised import Supervised
 from protocols import knn, linear, raw
@@ -94,9 +98,14 @@ class Recipe:
 
 _RELEASED_MOCO = SkeletonCLR.Config(tau=0.07, momentum=0.999, momentum_schedule="constant", key_init="redrawn")
 _RELEASED_STGCN = STGCN.Config(width=16, graph="stgcn")
+_RELEASED_LINEAR = linear.Config(sgd=SGD(lr=3.0, milestones=(80,), weight_decay=0.0), epochs=100, report="best")
 
 PAPER: dict[str, Recipe] = {
     "skeletonclr": Recipe(SkeletonCLR.Config()),
+    "crossclr": Recipe(CrosSCLR.Config()),
+    "aimclr": Recipe(AimCLR.Config()),
+    "hiclr": Recipe(HiCLR.Config()),
+    "skelemixclr": Recipe(SkeleMixCLR.Config()),
     "skeattnclr": Recipe(SkeAttnCLR.Config()),
     "supervised": Recipe(Supervised.Config()),
 }
@@ -105,7 +114,35 @@ OFFICIAL: dict[str, Recipe] = {
         _RELEASED_MOCO,
         backbone=_RELEASED_STGCN,
         frames=50,
-        linear=linear.Config(sgd=SGD(lr=3.0, milestones=(80,), weight_decay=0.0), epochs=100, report="best"),
+        linear=_RELEASED_LINEAR,
+        select="last",
+    ),
+    "crossclr": Recipe(
+        CrosSCLR.Config(heads="shared", momentum_updates="released", key_init="redrawn"),
+        backbone=_RELEASED_STGCN,
+        frames=50,
+        linear=_RELEASED_LINEAR,
+        select="last",
+    ),
+    "aimclr": Recipe(
+        AimCLR.Config(key_init="redrawn"),
+        backbone=_RELEASED_STGCN,
+        frames=50,
+        linear=_RELEASED_LINEAR,
+        select="last",
+    ),
+    "hiclr": Recipe(
+        HiCLR.Config(key_init="redrawn"),
+        backbone=_RELEASED_STGCN,
+        frames=50,
+        linear=_RELEASED_LINEAR,
+        select="last",
+    ),
+    "skelemixclr": Recipe(
+        SkeleMixCLR.Config(mixes=3, combine="sum", key_init="redrawn"),
+        backbone=STGCN.Config(width=16),
+        sgd=SGD(milestones=()),
+        linear=replace(_RELEASED_LINEAR, epochs=150),
         select="last",
     ),
     "skeattnclr": Recipe(
@@ -142,7 +179,7 @@ def size_of(settings: Settings, data: str) -> Size | None:
 
 def _resized(recipe: Recipe, size: Size) -> Recipe:
     """The recipe at another size."""
-    config, width = _mixing(recipe, size.frames), size.width
+    config, width = _fitted(recipe, size.frames, size.epochs), size.width
     changes: dict[str, Any] = {"init": size.init}
     if hasattr(config, "queue"):
         changes |= {"queue": size.queue, "dim": size.dim}
@@ -159,12 +196,14 @@ def _resized(recipe: Recipe, size: Size) -> Recipe:
     )
 
 
-def _mixing(recipe: Recipe, frames: int) -> Any:
-    """The method's config for another number of frames: part mixing covers the same share of the sequence."""
-    if frames == recipe.frames or not hasattr(recipe.config, "mix_units"):
-        return recipe.config
-    low, high = (max(1, round(unit * frames / recipe.frames)) for unit in recipe.config.mix_units)
-    return replace(recipe.config, mix_units=(low, high))
+def _fitted(recipe: Recipe, frames: int, epochs: int) -> Any:
+    """The method's config for other lengths: mixing covers the same share of a clip, mining of the training."""
+    config, changes = recipe.config, {}
+    if frames != recipe.frames and hasattr(config, "mix_units"):
+        changes["mix_units"] = tuple(max(1, round(unit * frames / recipe.frames)) for unit in config.mix_units)
+    if epochs != recipe.epochs and hasattr(config, "mine_from"):
+        changes["mine_from"] = config.mine_from * epochs // recipe.epochs
+    return replace(config, **changes)
 
 
 def resolve(settings: Settings, method: str, data: str, stream: str) -> Recipe:
@@ -180,7 +219,7 @@ def _changed(recipe: Recipe, wanted: dict[str, Any]) -> Recipe:
     return replace(
         recipe,
         **same,
-        config=_mixing(recipe, same.get("frames", recipe.frames)),
+        config=_fitted(recipe, same.get("frames", recipe.frames), same.get("epochs", recipe.epochs)),
         sgd=replace(recipe.sgd, lr=wanted.get("lr", recipe.sgd.lr)),
         backbone=replace(recipe.backbone, width=wanted.get("width", recipe.backbone.width)),
         linear=replace(
@@ -204,7 +243,7 @@ def pretraining(
     known = {key: value for key, value in settings.overrides if hasattr(found.config, key)}
     config = replace(found.config, **known | changes)
     if hasattr(config, "classes"):
-        config = replace(config, classes=catalog.classes(data, settings.standin))
+        config = replace(config, classes=catalog.classes(data, settings.standin, split))
     size = size_of(settings, data)
     return Pretrain(
         method=method,

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from backbones import Backbone
-from methods.base import At, Encoder, Method
 from methods.aimclr import AimCLR
+from methods.base import At, Encoder, Method
 from methods.crossclr import CrosSCLR
 from methods.hiclr import HiCLR
 from methods.skeattnclr import SkeAttnCLR

@@ -50,6 +50,7 @@ class AimCLR(SkeletonCLR):
     """L = InfoNCE(z, z_k) + 1/2 [D(z_e <- z) + D(z_d <- z)]; from `mine_from` on the first term has more positives."""
 
     REVISION: ClassVar[int] = 1
+    PASSES: ClassVar[int] = 7
 
     @dataclass(frozen=True)
     class Config(SkeletonCLR.Config):

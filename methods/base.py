@@ -47,6 +47,7 @@ class Method(nn.Module):
 
     REVISION: ClassVar[int]  # bumped when computed numbers change; part of every run id
     Config: ClassVar[type]  # frozen dataclass: every hyper-parameter, with its symbol in the paper
+    PASSES: ClassVar[int] = 4  # of one step through a backbone, a backward one counting two; for estimates of time
     NEEDS_LABELS: ClassVar[bool] = False  # only the supervised control; then views carry "labels" (B,)
 
     stream: str

@@ -66,6 +66,7 @@ class CrosSCLR(Method):
     """L = sum over streams of InfoNCE; from `mine_from` on of the mean over the other streams of the crossed loss."""
 
     REVISION: ClassVar[int] = 1
+    PASSES: ClassVar[int] = 12
 
     @dataclass(frozen=True)
     class Config:

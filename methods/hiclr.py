@@ -24,6 +24,7 @@ class HiCLR(SkeletonCLR):
     """L = InfoNCE(z, z_k) + 1/2 [D(z_1 <- z) + D(z_2 <- z_1)]; from `mine_from` on InfoNCE has more positives."""
 
     REVISION: ClassVar[int] = 1
+    PASSES: ClassVar[int] = 10
 
     @dataclass(frozen=True)
     class Config(SkeletonCLR.Config):

@@ -38,6 +38,7 @@ class SkeAttnCLR(Method):
     """L = L_info + mu L_s + (1 - mu) L_ns. Equation 11."""
 
     REVISION: ClassVar[int] = 1
+    PASSES: ClassVar[int] = 7
 
     @dataclass(frozen=True)
     class Config:

@@ -31,6 +31,7 @@ class SkeleMixCLR(SkeletonCLR):
     """L = L_global + 1/2 L_pasted + 1/2 L_context, the last two for every mix."""
 
     REVISION: ClassVar[int] = 1
+    PASSES: ClassVar[int] = 7
 
     @dataclass(frozen=True)
     class Config(SkeletonCLR.Config):

@@ -22,6 +22,7 @@ class Supervised(Method):
     """L = cross entropy of a linear classifier on the pooled feature."""
 
     REVISION: ClassVar[int] = 1
+    PASSES: ClassVar[int] = 3
     NEEDS_LABELS: ClassVar[bool] = True
 
     @dataclass(frozen=True)

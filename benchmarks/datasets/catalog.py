@@ -116,6 +116,13 @@ DATASETS: dict[str, DataSet] = {
             splits={
                 "xsub": Rule("15 of 30 subjects train", rules.IRDS_XSUB, (1_434, 1_155)),
                 "stand-seated": Rule("standing trains, seated tests; correct ones", rules.seated, (1_068, 979)),
+                "xsub18": Rule(
+                    "15 of 30 subjects train; gesture and whether it is correct",
+                    rules.IRDS_XSUB,
+                    (1_434, 1_155),
+                    finer=rules.incorrect,
+                    times=2,
+                ),
             },
             access="open to everyone, CC BY 4.0: Zenodo record 4610859, the folder Simplified",
             revision=1,
@@ -204,8 +211,8 @@ def _standin(name: str, scale: str, frames: int) -> tuple[np.ndarray, pd.DataFra
 def splits(name: str, split: str, frames: int, data: Path, standin: str | None = None) -> Splits:
     """Both sides of one split, on the prepared data set or, with `standin` (a scale), on its synthetic twin.
 
-    The arrays are shared between splits and calls of one process: never write to them. classes is the data
-    set's own count, for a stand-in the number of classes it has.
+    The arrays are shared between splits and calls of one process: never write to them. classes is the number of
+    all classes, whether or not they occur.
     Raises FileNotFoundError for a data set that is not prepared, ValueError for a damaged or outdated one, an
     unknown name, and an empty side.
     """
@@ -216,13 +223,11 @@ def splits(name: str, split: str, frames: int, data: Path, standin: str | None =
         folder = store.folder_of(data, name, frames)
         store.read_manifest(folder)
         x, meta = _real(name, folder.resolve(), (folder / store.MANIFEST).stat().st_mtime_ns)
-        classes = dataset(name).classes
     else:
         x, meta = _standin(name, standin, frames)
-        classes = int(meta["label"].to_numpy().max()) + 1
-    y = meta["label"].to_numpy(dtype=np.int64)
+    y = rule(name, split).labels(meta)
     train, test = sides(name, split, meta)
-    return Splits(Split(x, y, train), Split(x, y, test), classes)
+    return Splits(Split(x, y, train), Split(x, y, test), classes(name, standin, split))
 
 
 def revision(name: str, standin: str | None) -> int:
@@ -234,10 +239,11 @@ def revision(name: str, standin: str | None) -> int:
     return synthetic.REVISION
 
 
-def classes(name: str, standin: str | None) -> int:
-    """Number of classes, of the real data set or of its stand-in."""
+def classes(name: str, standin: str | None, split: str | None = None) -> int:
+    """Number of classes, of the real data set or of its stand-in; of a split, where it tells them finer apart."""
+    times = rule(name, split).times if split else 1
     if standin is None:
-        return dataset(name).classes
+        return dataset(name).classes * times
     from benchmarks.datasets.standin import synthetic
 
-    return len(synthetic.class_titles(name, standin))
+    return len(synthetic.class_titles(name, standin)) * times

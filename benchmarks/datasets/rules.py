@@ -32,6 +32,13 @@ class Rule:
     sides: Cut
     expected: tuple[int, int] | None = None  # train, test
     verified: bool = True  # False: taken from the literature, so a difference is a warning, not a fault
+    finer: Callable[[pd.DataFrame], np.ndarray] | None = None  # class within the data set's class, 0..times-1
+    times: int = 1  # classes of this split per class of the data set
+
+    def labels(self, meta: pd.DataFrame) -> np.ndarray:
+        """What is to be told apart in this split, (N,) int64."""
+        label = meta["label"].to_numpy(dtype=np.int64)
+        return label if self.finer is None else label * self.times + self.finer(meta)
 
 
 def train_in(column: str, values: Iterable[int | str]) -> Cut:
@@ -84,6 +91,11 @@ def seated(meta: pd.DataFrame) -> Sides:
     standing = meta["position"].isin(["stand", "stand-frame"]).to_numpy()
     sitting = meta["position"].isin(["chair", "wheelchair", "sit"]).to_numpy()
     return standing & correct, sitting & correct
+
+
+def incorrect(meta: pd.DataFrame) -> np.ndarray:
+    """IRDS: 0 for a gesture done correctly, 1 for an incorrect or poor one."""
+    return (meta["correct"] != 1).to_numpy(dtype=np.int64)
 
 
 CAMERA_23 = train_in("camera", (2, 3))

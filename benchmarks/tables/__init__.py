@@ -7,11 +7,11 @@ TABLES, one block in paper.toml.
 
 from __future__ import annotations
 
-from benchmarks.tables import irds, table1, table7, table15, table16, table17
+from benchmarks.tables import irds, table1, table3, table4, table7, table15, table16, table17
 from benchmarks.tables.base import Cell, Skip, TableSpec
 
 TABLES: dict[str, TableSpec] = {
-    spec.id: spec for spec in (table1.SPEC, table7.SPEC, table15.SPEC, table16.SPEC, table17.SPEC, irds.SPEC)
+    table.SPEC.id: table.SPEC for table in (table1, table3, table4, table7, table15, table16, table17, irds)
 }
 
 __all__ = ["TABLES", "Cell", "Skip", "TableSpec"]
