@@ -10,14 +10,14 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from backbones import BACKBONES, build
+from backbones import BACKBONES
 from backbones.streams import STREAMS
 from benchmarks import recipes
 from benchmarks.datasets import catalog
 from benchmarks.names import known
 from benchmarks.recipes import Settings
 from benchmarks.store import StoreError
-from benchmarks.tables import Cell
+from benchmarks.tables.base import Cell, unsupported
 from methods import METHODS
 from protocols.checkpoint import replacing
 
@@ -80,8 +80,7 @@ def single(arguments: argparse.Namespace, settings: Settings, data: str) -> list
     stream = known("stream", arguments.stream or "joint", STREAMS)
     protocol = known("protocol", arguments.protocol or "linear", ("linear", "knn"))
     pretrainings = [recipes.pretraining(settings, method, data, split, stream, seed) for seed in settings.seeds]
-    first = pretrainings[0]
-    if reason := METHODS[method].unsupported(first.config, build(first.backbone, first.backbone_config)):
+    if reason := unsupported(pretrainings[0]):
         raise UsageError(reason)
     evaluations = tuple(recipes.evaluation(settings, protocol, p, data, split) for p in pretrainings)
     return [Cell(method, f"{data} {split}", evaluations)]

@@ -41,6 +41,12 @@ class Branches(nn.Module):
             }
         )
 
+    def backbone(self, stream: str) -> Backbone:
+        """What sees the stream."""
+        backbone = self.backbones[stream]
+        assert isinstance(backbone, Backbone)
+        return backbone
+
     def head(self, stream: str) -> nn.Sequential:
         """(B, C) -> (B, D). In the release the other streams end in the joint head."""
         mine, joint = self.heads[stream], self.heads["joint"]
@@ -48,7 +54,7 @@ class Branches(nn.Module):
 
     def forward(self, x: Tensor, stream: str) -> Tensor:
         """x (B, 3, T, V, M) -> (B, D), of length 1."""
-        return F.normalize(self.head(stream)(self.backbones[stream](x).pooled), dim=1)
+        return F.normalize(self.head(stream)(self.backbone(stream)(x).pooled), dim=1)
 
 
 def crossed(mine: Tensor, other: Tensor, tau: float, mined: int) -> tuple[Tensor, Tensor]:
@@ -123,7 +129,7 @@ class CrosSCLR(Method):
             moco.follow(self.key, self.query, m, buffers=False)
             return
         for s in ("motion",) if at.epoch >= c.mine_from else self.streams:
-            moco.follow(self.key.backbones[s], self.query.backbones[s], m, buffers=False)
+            moco.follow(self.key.backbone(s), self.query.backbone(s), m, buffers=False)
             moco.follow(self.key.head(s), self.query.head(s), m, buffers=False)
 
     def loss(self, views: dict[str, Tensor], at: At) -> dict[str, Tensor]:
@@ -133,8 +139,8 @@ class CrosSCLR(Method):
         with torch.no_grad():
             self._keys = {s: self.key(views[f"key {s}"], s) for s in self.streams}
         if at.epoch < c.mine_from:
-            return {s: losses.info_nce(q[s], self._keys[s], self.queues[s].keys, c.tau) for s in self.streams}
-        similar = {s: losses.contrast_logits(q[s], self._keys[s], self.queues[s].keys, 1.0) for s in self.streams}
+            return {s: losses.info_nce(q[s], self._keys[s], self._queue(s).keys, c.tau) for s in self.streams}
+        similar = {s: losses.contrast_logits(q[s], self._keys[s], self._queue(s).keys, 1.0) for s in self.streams}
         terms = {}
         for s in self.streams:
             others = [other for other in self.streams if other != s]
@@ -145,8 +151,13 @@ class CrosSCLR(Method):
     def after_step(self, at: At) -> None:
         """Each stream's keys become its negatives."""
         for s in self.streams:
-            self.queues[s].push(self._keys[s])
+            self._queue(s).push(self._keys[s])
 
     def encoder(self) -> Encoder:
         """Backbone and head of the method's own stream."""
-        return Encoder(self.query.backbones[self.stream], self.query.head(self.stream))
+        return Encoder(self.query.backbone(self.stream), self.query.head(self.stream))
+
+    def _queue(self, stream: str) -> moco.Queue:
+        queue = self.queues[stream]
+        assert isinstance(queue, moco.Queue)
+        return queue

@@ -35,6 +35,6 @@ def ablation(table: str, title: str, symbol: str, field: str, values: Iterable[A
         title=title,
         labels=(symbol,),
         data=(("ntu60", "xsub"), ("ntu60", "xview")),
-        cells=cells,
+        make=cells,
         notes=("KNN: k = 20, which the paper does not name; 10 and 40 are in the records.",),
     )

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
 
+import torch
+
+from backbones import build
 from benchmarks.recipes import Settings
-from benchmarks.runs import Run
+from benchmarks.runs import Evaluate, Fuse, Pretrain, Run
+from methods import METHODS
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,29 @@ class Cell:
         return () if isinstance(self.runs, Skip) else self.runs
 
 
+def _supported(cell: Cell) -> Cell:
+    reason = next((reason for run in cell.seeds if (reason := unsupported(run))), None)
+    return replace(cell, runs=Skip(reason)) if reason else cell
+
+
+def unsupported(run: Run) -> str | None:
+    """Why a run makes no sense, whatever the machine: a method that cannot train its backbone. None when it does."""
+    match run:
+        case Fuse():
+            return next((reason for member in run.members if (reason := unsupported(member))), None)
+        case Evaluate() if isinstance(run.encoder, Pretrain):
+            return unsupported(run.encoder)
+        case Pretrain():
+            return _reason(run.method, run.config, run.backbone, run.backbone_config)
+    return None
+
+
+@lru_cache(maxsize=256)
+def _reason(method: str, config: Any, backbone: str, backbone_config: Any) -> str | None:
+    with torch.device("meta"):  # shapes are enough
+        return METHODS[method].unsupported(config, build(backbone, backbone_config))
+
+
 @dataclass(frozen=True)
 class TableSpec:
     """A table: headings, the runs of its cells for given settings, and what a reader must know."""
@@ -42,8 +71,12 @@ class TableSpec:
     title: str
     labels: tuple[str, ...]  # headings of the parts of a row key
     data: tuple[tuple[str, str], ...]  # (data set, split) it measures on
-    cells: Callable[[Settings], Iterable[Cell]]
+    make: Callable[[Settings], Iterable[Cell]]
     notes: tuple[str, ...] = ()
+
+    def cells(self, settings: Settings) -> list[Cell]:
+        """The cells; those whose method cannot train its backbone are skips, with the method's reason."""
+        return [_supported(cell) for cell in self.make(settings)]
 
     @property
     def paper(self) -> bool:

@@ -69,7 +69,7 @@ SPEC = TableSpec(
     title="IRDS, nine rehabilitation gestures, joint stream",
     labels=("Encoder",),
     data=tuple(("irds", split) for split in SPLITS),
-    cells=cells,
+    make=cells,
     notes=(
         "Raw coordinates: 1-NN under KNN, logistic regression under Linear, on the prepared skeletons.",
         "KNN: k = 20 on the backbone's pooled feature, so that an untrained encoder competes on equal terms.",

@@ -55,7 +55,7 @@ SPEC = TableSpec(
     title="Linear evaluation against the baseline, same backbone",
     labels=("Method", "Stream"),
     data=tuple(COLUMNS.values()),
-    cells=cells,
+    make=cells,
     notes=(
         "Baseline: SkeletonCLR as released (recipe official); the paper quotes these numbers from its publication.",
         "Baseline*: SkeletonCLR with the settings of Tables 8 to 12. Ours: SkeAttnCLR.",

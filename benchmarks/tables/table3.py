@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import methods
 from benchmarks import recipes
 from benchmarks.recipes import Settings
 from benchmarks.tables.base import Cell, TableSpec
@@ -21,6 +22,9 @@ METHODS = {
     "HiCLR": "hiclr",
     "SkeleMixCLR": "skelemixclr",
     "Ours": "skeattnclr",
+}
+METHODS |= {  # whoever joins methods.METHODS, under its own name
+    name: name for name, kind in methods.METHODS.items() if name not in METHODS.values() and not kind.NEEDS_LABELS
 }
 FUSED = ("SkeletonCLR", "AimCLR", "HiCLR", "SkeleMixCLR", "Ours")
 STREAMS = ("joint", "bone", "motion")
@@ -57,7 +61,7 @@ SPEC = TableSpec(
     title="Linear evaluation of all methods, same backbone",
     labels=("Method", "Stream"),
     data=tuple(COLUMNS.values()),
-    cells=cells,
+    make=cells,
     notes=(
         "Under recipe paper all methods have one backbone, number of frames, batch and schedule; temperature, momentum "
         "and augmentation are each method's own. Under recipe official every method is as released.",

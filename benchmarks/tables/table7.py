@@ -39,6 +39,6 @@ SPEC = TableSpec(
     title="Loss terms of the local contrast, NTU-60 joint",
     labels=("q_s vs q_ns", "L_s", "L_ns"),
     data=tuple(COLUMNS.values()),
-    cells=cells,
+    make=cells,
     notes=("A lone L_s has weight 1 (mu = 1), as in the released configuration; the paper does not say.",),
 )

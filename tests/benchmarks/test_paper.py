@@ -121,7 +121,10 @@ def test_every_table_has_the_rows_and_columns_of_the_paper(table: str) -> None:
     here = paper(table)
     assert {cell.row for cell in cells} == set(here.rows)
     assert {cell.column for cell in cells} == set(here.columns)
-    assert set(_filled(here)) == {(cell.row, cell.column) for cell in cells}
+    more = {(cell.row, cell.column) for cell in cells} - set(_filled(here))
+    assert set(_filled(here)) <= {(cell.row, cell.column) for cell in cells}
+    rows = {"3": {"CrossCLR/J", "HiCLR/J"}, "4": {"HiCLR"}}.get(table, set())  # the paper has no number, we have
+    assert more == {(row, column) for row in rows for column in ("NTU-120 xsub", "NTU-120 xset")}
 
 
 def test_unknown_names_are_answered_with_the_nearest() -> None:

@@ -1,4 +1,4 @@
-"""The contrastive losses against a slow transcription of equations 1, 8 and 9."""
+"""The contrastive losses against slow transcriptions of their equations, and their gradients by differences."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ import torch
 from torch.nn import functional as F
 
 from methods import losses
+from methods.aimclr import attention, drop_attended
+from methods.crossclr import crossed
+from methods.skelemixclr import regions
 
 B, D, K, TAU = 5, 8, 16, 0.2
 
@@ -87,3 +90,129 @@ def test_gradient_by_finite_differences(tensors, extra):
     q, k, queue, other = (t.clone().requires_grad_() for t in tensors)
     inputs = (q, k, queue, other) if extra else (q, k, queue)
     assert torch.autograd.gradcheck(lambda a, b, c, *d: losses.info_nce(a, b, c, TAU, *d), inputs)
+
+
+# --- mined positives, taught distributions, crossed streams --------------------------------------------------------
+
+
+def softmax(row: np.ndarray) -> np.ndarray:
+    powers = [math.exp(float(value)) for value in row]
+    return np.array([power / sum(powers) for power in powers])
+
+
+def transcribed_mining(logits, positives) -> float:
+    """-1/|P| sum over P of log softmax, P the true positive and the mined ones; then the mean over samples."""
+    total = 0.0
+    for row, marked in zip(np.asarray(logits), np.asarray(positives), strict=True):
+        share = softmax(row)
+        chosen = [0, *(j for j in range(1, len(row)) if marked[j])]
+        total += -sum(math.log(share[j]) for j in chosen) / len(chosen)
+    return total / len(logits)
+
+
+@pytest.fixture
+def logits(tensors):
+    q, k, queue, other = tensors
+    return [losses.contrast_logits(z, k, queue, TAU) for z in (q, other)]
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_mined_nce(logits, count):
+    mine, other = logits
+    positives = losses.nearest(other, count)
+    assert positives.sum(dim=1).tolist() == [count] * B
+    assert not positives[:, 0].any()
+    for row, marked in zip(other[:, 1:], positives[:, 1:], strict=True):
+        assert set(row[marked].tolist()) == set(sorted(row.tolist())[len(row) - count :])
+    assert float(losses.mined_nce(mine, positives)) == pytest.approx(transcribed_mining(mine, positives), abs=1e-12)
+
+
+def test_without_mined_positives_it_is_info_nce(tensors, logits):
+    q, k, queue, _ = tensors
+    nothing = torch.zeros_like(logits[0], dtype=torch.bool)
+    assert float(losses.mined_nce(logits[0], nothing)) == pytest.approx(float(losses.info_nce(q, k, queue, TAU)))
+
+
+def test_taught_is_the_cross_entropy_of_the_distributions(logits):
+    student, teacher = (np.asarray(x) for x in logits)
+    want = 0.0
+    for mine, its in zip(student, teacher, strict=True):
+        want -= sum(p * math.log(q) for p, q in zip(softmax(its), softmax(mine), strict=True))
+    assert float(losses.taught(*logits)) == pytest.approx(want / B, abs=1e-12)
+
+
+def test_the_teacher_learns_nothing(logits):
+    student, teacher = (x.clone().requires_grad_() for x in logits)
+    losses.taught(student, teacher).backward()
+    assert student.grad is not None
+    assert teacher.grad is None
+
+
+def test_crossed_streams(tensors):
+    q, k, queue, other = tensors
+    mine, theirs = (losses.contrast_logits(z, k, queue, 1.0) for z in (q, other))
+    got, positives = crossed(mine, theirs, TAU, 2)
+    assert got.shape == positives.shape == (B, 1 + 2 * K)
+    for i in range(B):
+        near = sorted(range(K), key=lambda j: -float(theirs[i, 1 + j]))[:2]
+        assert sorted(positives[i].nonzero().flatten().tolist()) == sorted(
+            [*(1 + j for j in near), *(1 + K + j for j in near)]
+        )
+        for j in range(K):
+            a, b = float(q[i] @ queue[:, j]), float(other[i] @ queue[:, j])
+            assert float(got[i, 1 + j]) == pytest.approx(a / TAU, abs=1e-12)
+            assert float(got[i, 1 + K + j]) == pytest.approx(a * b / TAU, abs=1e-12)
+
+
+@pytest.mark.parametrize("what", ["mined", "taught", "crossed"])
+def test_gradients_of_the_others_by_finite_differences(tensors, what):
+    q, k, queue, other = (t.clone().requires_grad_() for t in tensors)
+
+    def value(q, k, queue, other):
+        mine, theirs = (losses.contrast_logits(z, k, queue, TAU) for z in (q, other))
+        if what == "mined":
+            return losses.mined_nce(mine, losses.nearest(theirs.detach(), 2))
+        if what == "taught":
+            return losses.taught(mine, constant)
+        return losses.mined_nce(*crossed(mine, theirs, TAU, 2))
+
+    constant = torch.randn(B, K + 1, dtype=torch.float64)
+    assert torch.autograd.gradcheck(value, (q, k, queue, other))
+
+
+# --- AimCLR's drop, SkeleMixCLR's regions -----------------------------------------------------------------------
+
+
+def test_attention_is_the_inverse_energy():
+    x = torch.randn(2, 3, 4, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    got = attention(x)
+    for r in range(2):
+        for c in range(3):
+            channel = x[r, c].flatten().tolist()
+            mean = sum(channel) / 20
+            variance = sum((value - mean) ** 2 for value in channel) / 19
+            for t in range(4):
+                for v in range(5):
+                    energy = (float(x[r, c, t, v]) - mean) ** 2 / (4 * (variance + 1e-4)) + 0.5
+                    assert float(got[r, c, t, v]) == pytest.approx(1 / (1 + math.exp(-energy)), abs=1e-12)
+
+
+def test_the_drop_is_a_constant_for_the_gradient():
+    x = torch.randn(2, 3, 4, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64, requires_grad=True)
+    y = drop_attended(x, 0.7)
+    kept = y != 0
+    assert 0 < kept.float().mean() < 1
+    y.sum().backward()
+    assert x.grad is not None
+    assert torch.equal(x.grad != 0, kept)
+    assert x.grad[kept].unique().numel() == 1  # one scale for all that is kept
+
+
+def test_regions_are_means_inside_and_outside():
+    tokens = torch.randn(2, 2, 6, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    pasted = torch.tensor([[1, 1, 0, 0, 0, 1], [0, 0, 0, 1, 0, 0]], dtype=torch.bool)
+    inner, outer = regions(tokens, pasted)
+    for i in range(2):
+        for got, mask in ((inner, pasted[i]), (outer, ~pasted[i])):
+            persons = [tokens[i, m][mask].mean(dim=0) for m in range(2)]
+            torch.testing.assert_close(got[i], (persons[0] + persons[1]) / 2)
