@@ -180,9 +180,8 @@ def size_of(settings: Settings, data: str) -> Size | None:
 def _resized(recipe: Recipe, size: Size) -> Recipe:
     """The recipe at another size."""
     config, width = _fitted(recipe, size.frames, size.epochs), size.width
-    changes: dict[str, Any] = {"init": size.init}
-    if hasattr(config, "queue"):
-        changes |= {"queue": size.queue, "dim": size.dim}
+    wanted = {"init": size.init, "queue": size.queue, "dim": size.dim}
+    changes = {name: value for name, value in wanted.items() if hasattr(config, name)}
     backbone = replace(recipe.backbone, width=width, out=size.out, dropout=size.dropout)
     return replace(
         recipe,

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
 import torch
 
 from backbones import STGCN
 from methods import METHODS, Method, build
-from methods.aimclr import AimCLR
-from methods.crossclr import CrosSCLR
-from methods.hiclr import HiCLR
-from methods.skeattnclr import SkeAttnCLR
-from methods.skelemixclr import SkeleMixCLR
-from methods.skeletonclr import SkeletonCLR
-from methods.supervised import Supervised
 from protocols import Split, Splits
 
+SMALL = {"dim": 8, "queue": 32, "heads": 2, "mix_units": (1, 2), "mine_from": 1, "classes": 3}
 CONFIGS = {
-    "skeletonclr": SkeletonCLR.Config(dim=8, queue=32),
-    "crossclr": CrosSCLR.Config(dim=8, queue=32, mine_from=1),
-    "aimclr": AimCLR.Config(dim=8, queue=32, mine_from=1),
-    "hiclr": HiCLR.Config(dim=8, queue=32, mine_from=1),
-    "skelemixclr": SkeleMixCLR.Config(dim=8, queue=32, mix_units=(1, 2)),
-    "skeattnclr": SkeAttnCLR.Config(dim=8, queue=32, heads=2, mix_units=(1, 2)),
-    "supervised": Supervised.Config(classes=3),
+    name: kind.Config(**{key: value for key, value in SMALL.items() if key in {f.name for f in fields(kind.Config)}})
+    for name, kind in METHODS.items()
 }
-assert set(CONFIGS) == set(METHODS)
 
 
 def splits(n: int = 24, frames: int = 16, classes: int = 3) -> Splits:
