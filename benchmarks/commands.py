@@ -17,6 +17,7 @@ from benchmarks.campaign import Campaign, file_of, root_of, scale_for, unprepare
 from benchmarks.choices import UsageError
 from benchmarks.datasets import catalog
 from benchmarks.names import UnknownName, known
+from benchmarks.plan import Plan
 from benchmarks.progress import clip_bar, clock
 from benchmarks.recipes import Settings
 from benchmarks.runs import label
@@ -118,7 +119,8 @@ def plan(arguments: argparse.Namespace) -> int:
     campaign = _campaign(arguments, _wanted(arguments)[0])
     settings = campaign.settings
     print(f"recipe {settings.recipe}, scale {settings.scale}, {len(settings.seeds)} seed(s)\n")
-    print(campaign.whole.describe())
+    others = [spec for name, spec in TABLES.items() if name not in campaign.whole.tables]
+    print(campaign.whole.describe(Plan.of(others, settings)))
     print(f"\n{len(campaign.todo())} of {len(campaign.whole.runs)} runs are to do and can be done here.")
     print("\n".join(_missing(campaign)))
     return 0

@@ -95,8 +95,11 @@ class Plan:
                     needed[parent.id] |= not store.done(parent, product=True)
         return [run for run_id, run in self.runs.items() if needed[run_id] and run_id not in hopeless]
 
-    def describe(self) -> str:
-        """For people: cells, runs before and after sharing, what is shared between tables, skips with reasons."""
+    def describe(self, others: Plan | None = None) -> str:
+        """For people: cells, runs before and after sharing, what is shared between tables, skips with reasons.
+
+        others: a plan of further tables, of which is said which of these runs they need too.
+        """
         lines = []
         for table, cells in self.tables.items():
             skipped = sum(isinstance(cell.runs, Skip) for cell in cells)
@@ -111,12 +114,18 @@ class Plan:
                 f"{len(common)} runs serve more than one table:" if common else "No run serves two tables.",
             ]
             ordered = [run_id for run_id in self.runs if run_id in set(common)]
-            lines += [
-                f"  {run_id}  tables {', '.join(self.users[run_id])}  {label(self.runs[run_id])}" for run_id in ordered
-            ]
+            lines += [f"  {run_id}  {_tables(self.users[run_id])}  {label(self.runs[run_id])}" for run_id in ordered]
+        also = {run_id: others.users[run_id] for run_id in self.runs if others and run_id in others.users}
+        if also:
+            lines += ["", f"{len(also)} of these runs serve other tables too:"]
+            lines += [f"  {run_id}  {_tables(tables)}  {label(self.runs[run_id])}" for run_id, tables in also.items()]
         reasons = Counter(self.skips().values())
         lines += [f"n/a in {count} cells: {reason}" for reason, count in reasons.items()]
         return "\n".join(lines)
+
+
+def _tables(names: list[str]) -> str:
+    return f"{'tables' if len(names) > 1 else 'table'} {', '.join(names)}"
 
 
 def cost(run: Run) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import methods
 from benchmarks import recipes
 from benchmarks.recipes import Settings
+from benchmarks.runs import Pretrain, Untrained
 from benchmarks.tables.base import Cell, TableSpec
 
 COLUMNS = {
@@ -28,6 +29,15 @@ METHODS |= {  # whoever joins methods.METHODS, under its own name
 }
 FUSED = ("SkeletonCLR", "AimCLR", "HiCLR", "SkeleMixCLR", "Ours")
 STREAMS = ("joint", "bone", "motion")
+RANDOM, SUPERVISED = "Random", "Supervised"  # controls: what no training gives, and what labels give
+
+
+def encoders(settings: Settings, row: str, data: str, split: str, stream: str) -> list[Pretrain | Untrained]:
+    """What a row evaluates, one per seed: pretrained encoders, or for a control random ones."""
+    if row == RANDOM:
+        return [recipes.untrained(settings, "skeletonclr", data, stream, seed, True) for seed in settings.seeds]
+    method = "supervised" if row == SUPERVISED else METHODS[row]
+    return [recipes.pretraining(settings, method, data, split, stream, seed) for seed in settings.seeds]
 
 
 def cells(settings: Settings) -> Iterator[Cell]:
@@ -35,18 +45,12 @@ def cells(settings: Settings) -> Iterator[Cell]:
     linear = {
         (row, column): [
             tuple(
-                recipes.evaluation(
-                    settings,
-                    "linear",
-                    recipes.pretraining(settings, method, data, split, stream, seed),
-                    data,
-                    split,
-                )
-                for seed in settings.seeds
+                recipes.evaluation(settings, "linear", encoder, data, split)
+                for encoder in encoders(settings, row, data, split, stream)
             )
             for stream in (STREAMS if row in FUSED else STREAMS[:1])
         ]
-        for row, method in METHODS.items()
+        for row in (*METHODS, RANDOM, SUPERVISED)
         for column, (data, split) in COLUMNS.items()
     }
     for (row, column), (joint, *_) in linear.items():
@@ -68,6 +72,8 @@ SPEC = TableSpec(
         "CrossCLR: joint, motion and bone are trained together; the joint encoder is measured. Recipe paper gives each "
         "stream its own head and moves all momentum encoders to the end; recipe official does as the release does.",
         "SkeleMixCLR: recipe paper mixes once per step; recipe official three times, which is SkeleMixCLR+.",
+        "Random and Supervised are controls that the paper does not have: no training (but BatchNorm statistics of the "
+        "training skeletons, as trained encoders have them), and training with labels.",
         "3S: sum of the scores of joint, bone and motion with weights 0.5, 0.5, 0.5.",
     ),
 )

@@ -19,6 +19,9 @@ SETTINGS = Settings("paper", "full")
     ("tables", "cells", "naive", "shared"),
     [
         (("1",), 56, (84, 84, 14), (42, 42, 14)),
+        (("3",), 52, (88, 92, 20), (68, 72, 20)),
+        (("4",), 28, (24, 28, 0), (24, 28, 0)),
+        (("1", "3", "4"), 136, (196, 204, 34), (86, 118, 26)),
         (("7",), 8, (8, 8, 0), (8, 8, 0)),
         (("15",), 20, (20, 20, 0), (10, 20, 0)),
         (("16",), 20, (20, 20, 0), (10, 20, 0)),
@@ -99,3 +102,14 @@ def test_what_a_table_varies_goes_before_set() -> None:
     assert len({encoder.config.mu for encoder in configs.values()}) == len(configs) == 5
     assert {encoder.config.tau for encoder in configs.values()} == {0.3}
     assert {encoder.epochs for encoder in configs.values()} == {7}
+
+
+def test_one_table_tells_which_runs_it_shares_with_others() -> None:
+    plan = Plan.of([TABLES["3"]], SETTINGS)
+    text = plan.describe(Plan.of([TABLES["1"], TABLES["4"]], SETTINGS))
+    lines = text.partition("of these runs serve other tables too:\n")[2].splitlines()
+    shared = Plan.of([TABLES["1"], TABLES["3"]], SETTINGS)
+    with_table_1 = [run_id for run_id, tables in shared.users.items() if len(tables) == 2]
+    assert len(with_table_1) == 24 + 24 + 8  # two methods, four columns, three streams: pretrained, judged, fused
+    assert {line.split()[0] for line in lines if "1" in line.split("  ")[2]} == set(with_table_1)
+    assert any("table 4  linear" not in line and "tables 1, 4  skeattnclr" in line for line in lines)
