@@ -16,6 +16,7 @@ from benchmarks import recipes
 from benchmarks.datasets import catalog
 from benchmarks.names import known
 from benchmarks.recipes import Settings
+from benchmarks.sizes import SIZES
 from benchmarks.store import StoreError
 from benchmarks.tables.base import Cell, unsupported
 from methods import METHODS
@@ -27,13 +28,13 @@ class UsageError(Exception):
 
 
 def overrides(words: Iterable[str], method: str | None = None) -> tuple[tuple[str, Any], ...]:
-    """--set key=value ..., typed by recipes.SIZES and the method's config (of any method, when none is named).
+    """--set key=value ..., typed by SIZES and the method's config (of any method, when none is named).
 
     Raises:
         UsageError: for an unknown key, or a value of the wrong type.
     """
     kinds = [METHODS[known("method", method, METHODS)]] if method else list(METHODS.values())
-    hints: dict[str, Any] = dict(recipes.SIZES)
+    hints: dict[str, Any] = dict(SIZES)
     for kind in kinds:
         resolved = typing.get_type_hints(kind.Config)
         hints |= {f.name: resolved[f.name] for f in fields(kind.Config) if f.name != "classes"}  # the data set decides
@@ -43,7 +44,7 @@ def overrides(words: Iterable[str], method: str | None = None) -> tuple[tuple[st
         if not equals:
             raise UsageError(f"--set wants key=value, got {word!r}")
         value = _value(known("setting", key, hints), text, hints[key])
-        if key in recipes.SIZES and value <= 0:
+        if key in SIZES and value <= 0:
             raise UsageError(f"--set {key} wants a number above 0, got {text!r}")
         parsed.append((key, value))
     return tuple(parsed)

@@ -1,0 +1,102 @@
+"""What a scale, or --set, makes smaller: the sizes of smoke, demo and IRDS, and how a recipe is fitted to them.
+
+Why apart from recipes.py: a recipe says how a method is trained; a size says how much of it this machine can bear. What
+depends on a size in a method's own config, such as the epoch from which it mines, is scaled with it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from methods import moco
+from protocols import knn, linear
+from protocols.sgd import SGD
+
+if TYPE_CHECKING:
+    from benchmarks.recipes import Recipe
+
+# What --set may change besides the fields of the methods' configs: sizes, so that a full-scale table can be tried.
+SIZES: dict[str, type] = {"epochs": int, "batch": int, "lr": float, "frames": int, "width": int,
+                          "linear_epochs": int, "linear_batch": int}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Size:
+    """What a scale replaces in a recipe."""
+
+    width: int
+    out: int
+    frames: int
+    batch: int
+    queue: int
+    epochs: int
+    milestones: tuple[int, ...]
+    monitor_every: int
+    monitor: knn.Config
+    linear: linear.Config
+    dim: int = 64
+    dropout: float = 0.0  # few steps learn nothing through half of the features
+    init: moco.Init = "torch"  # few steps do not leave the small released weights
+    lr: float | None = None  # of the pretraining; None is the recipe's
+
+
+SMOKE = Size(
+    width=4, out=32, frames=16, batch=16, queue=64, epochs=1, milestones=(1,), monitor_every=1,
+    monitor=knn.Config(), dim=16,
+    linear=linear.Config(sgd=SGD(lr=3.0, milestones=(24,), weight_decay=0.0), epochs=40, batch=32),
+)  # fmt: skip
+DEMO = Size(
+    width=8, out=64, frames=16, batch=16, queue=256, epochs=4, milestones=(3,), monitor_every=4,
+    monitor=knn.Config(), lr=0.03,
+    linear=linear.Config(sgd=SGD(lr=3.0, milestones=(60,), weight_decay=0.0), batch=64),
+)  # fmt: skip
+IRDS = Size(
+    width=8, out=64, frames=16, batch=64, queue=512, epochs=60, milestones=(50,), monitor_every=10,
+    monitor=knn.Config(), linear=linear.Config(),
+)  # fmt: skip
+
+
+def resized(recipe: Recipe, size: Size) -> Recipe:
+    """The recipe at another size."""
+    config, width = _fitted(recipe, size.frames, size.epochs), size.width
+    wanted = {"init": size.init, "queue": size.queue, "dim": size.dim}
+    changes = {name: value for name, value in wanted.items() if hasattr(config, name)}
+    backbone = replace(recipe.backbone, width=width, out=size.out, dropout=size.dropout)
+    return replace(
+        recipe,
+        config=replace(config, **changes),
+        backbone=backbone,
+        frames=size.frames,
+        batch=size.batch,
+        epochs=size.epochs,
+        sgd=replace(recipe.sgd, milestones=size.milestones, lr=size.lr or recipe.sgd.lr),
+        linear=replace(size.linear, report=recipe.linear.report),
+    )
+
+
+def changed(recipe: Recipe, wanted: dict[str, Any]) -> Recipe:
+    """The recipe with the sizes that --set names."""
+    same = {key: wanted[key] for key in ("epochs", "batch", "frames") if key in wanted}
+    return replace(
+        recipe,
+        **same,
+        config=_fitted(recipe, same.get("frames", recipe.frames), same.get("epochs", recipe.epochs)),
+        sgd=replace(recipe.sgd, lr=wanted.get("lr", recipe.sgd.lr)),
+        backbone=replace(recipe.backbone, width=wanted.get("width", recipe.backbone.width)),
+        linear=replace(
+            recipe.linear,
+            epochs=wanted.get("linear_epochs", recipe.linear.epochs),
+            batch=wanted.get("linear_batch", recipe.linear.batch),
+        ),
+    )
+
+
+def _fitted(recipe: Recipe, frames: int, epochs: int) -> Any:
+    """The method's config for other lengths: mixing covers the same share of a clip, mining of the training."""
+    config, changes = recipe.config, {}
+    if frames != recipe.frames and hasattr(config, "mix_units"):
+        changes["mix_units"] = tuple(max(1, round(unit * frames / recipe.frames)) for unit in config.mix_units)
+    if epochs != recipe.epochs and hasattr(config, "mine_from"):
+        changes["mine_from"] = config.mine_from * epochs // recipe.epochs
+    return replace(config, **changes)
