@@ -226,7 +226,8 @@ def test_real_release_is_complete(data: Path) -> None:
     for split, (train, test) in catalog.EXPECTED["irds"].items():
         sides = catalog.splits("irds", split, 32, data)
         assert (len(sides.train.rows), len(sides.test.rows)) == (train, test)
-        assert sides.classes == 9
+        assert sides.classes == (18 if split == "xsub18" else 9)
+        assert set(sides.train.y[sides.train.rows]) == set(range(sides.classes))
 
 
 def test_real_coordinates_make_sense(data: Path) -> None:
