@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import textwrap
 import typing
 from collections.abc import Iterable
 from dataclasses import fields
@@ -85,24 +84,6 @@ def single(arguments: argparse.Namespace, settings: Settings, data: str) -> list
         raise UsageError(reason)
     evaluations = tuple(recipes.evaluation(settings, protocol, p, data, split) for p in pretrainings)
     return [Cell(method, f"{data} {split}", evaluations)]
-
-
-def data_list(data: Path) -> str:
-    """Every data set: what it is, at how many frames it is prepared or how to prepare it, and where to get it."""
-    lines = []
-    for name, entry in catalog.DATASETS.items():
-        frames = sorted(
-            int(folder.name.rpartition("-")[2])
-            for folder in data.glob(f"{name}-*")
-            if folder.name.rpartition("-")[2].isdecimal()
-        )
-        states = [f"{t} frames: {catalog.prepared(name, t, data) or 'prepared'}" for t in frames]
-        states = states or [f"not prepared; with the files: python bench.py data prepare {name} --raw DIR"]
-        about = f"{entry.title}, {entry.classes} classes, splits {', '.join(entry.splits)}"
-        for first, text in ((f"{name:8}", about), *((" " * 8, line) for line in [*states, f"get it: {entry.access}"])):
-            wrap = textwrap.TextWrapper(79, initial_indent=first, subsequent_indent=" " * 10, break_on_hyphens=False)
-            lines.append(wrap.fill(text))
-    return "\n".join(lines)
 
 
 def banner(scale: str) -> str:

@@ -7,6 +7,7 @@ import json
 import os
 import platform
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -185,7 +186,8 @@ def render(arguments: argparse.Namespace) -> int:
     campaign = _campaign(arguments, specs)
     campaign.check_data()
     root, settings = campaign.store.root, campaign.settings
-    texts = campaign.tables() | {file_of(root, name, settings): render_settings(name) for name in fixed}
+    as_published = replace(settings, overrides=())  # the tables of settings show what the recipe says
+    texts = campaign.tables() | {file_of(root, name, as_published): render_settings(name) for name in fixed}
     if arguments.check:
         stale = [path for path, text in texts.items() if not path.exists() or path.read_text() != text]
         for path in stale:
@@ -212,7 +214,9 @@ def figure(arguments: argparse.Namespace) -> int:
 def data(arguments: argparse.Namespace) -> int:
     """Lists, prepares or checks data sets."""
     if arguments.action == "list":
-        print(choices.data_list(arguments.data))
+        from benchmarks.datasets.check import overview
+
+        print(overview(arguments.data))
         return 0
     if not arguments.name:
         raise UsageError(f"which data set? {', '.join(catalog.DATASETS)}")

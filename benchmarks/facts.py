@@ -17,7 +17,6 @@ CHECKPOINT = {
     "last": "`last`, the one after the last epoch",
 }
 DEFAULTS = {"bodies": "first-two", "frame_base": "one", "missing_list": None}  # of `data prepare`
-IMPORTED = ("pyskl pickle", "CTR-GCN npz", "CrosSCLR arrays")
 REPORT = {
     "last": "`last`, of the last of {} epochs",
     "best": "`best`, of the one of {} epochs that does best on the test set, as the released code reports",
@@ -52,7 +51,7 @@ def preparation(found: list[Outcome], records: Records) -> str:
         for run in _evaluations(runs):
             data = (records.get(run.id) or {}).get("data") or {}
             source = data.get("source", {})
-            words = [source["kind"]] if source.get("kind") in IMPORTED else []
+            words = [source["kind"]] if source.get("imported") else []
             words += [
                 f"{key.replace('_', ' ')} {source[key]}"
                 for key in DEFAULTS

@@ -71,35 +71,18 @@ PAPER: dict[str, Recipe] = {
     "skeattnclr": Recipe(SkeAttnCLR.Config()),
     "supervised": Recipe(Supervised.Config()),
 }
+
+
+def _released(config: Any) -> Recipe:
+    """The configuration files of CrosSCLR and of what was built on it: 50 frames, width 16, the last checkpoint."""
+    return Recipe(config, backbone=_RELEASED_STGCN, frames=50, linear=_RELEASED_LINEAR, select="last")
+
+
 OFFICIAL: dict[str, Recipe] = {
-    "skeletonclr": Recipe(
-        _RELEASED_MOCO,
-        backbone=_RELEASED_STGCN,
-        frames=50,
-        linear=_RELEASED_LINEAR,
-        select="last",
-    ),
-    "crossclr": Recipe(
-        CrosSCLR.Config(heads="shared", momentum_updates="released", key_init="redrawn"),
-        backbone=_RELEASED_STGCN,
-        frames=50,
-        linear=_RELEASED_LINEAR,
-        select="last",
-    ),
-    "aimclr": Recipe(
-        AimCLR.Config(key_init="redrawn"),
-        backbone=_RELEASED_STGCN,
-        frames=50,
-        linear=_RELEASED_LINEAR,
-        select="last",
-    ),
-    "hiclr": Recipe(
-        HiCLR.Config(key_init="redrawn"),
-        backbone=_RELEASED_STGCN,
-        frames=50,
-        linear=_RELEASED_LINEAR,
-        select="last",
-    ),
+    "skeletonclr": _released(_RELEASED_MOCO),
+    "crossclr": _released(CrosSCLR.Config(heads="shared", momentum_updates="released", key_init="redrawn")),
+    "aimclr": _released(AimCLR.Config(key_init="redrawn")),
+    "hiclr": _released(HiCLR.Config(key_init="redrawn")),
     "skelemixclr": Recipe(
         SkeleMixCLR.Config(mixes=3, combine="sum", key_init="redrawn"),
         backbone=STGCN.Config(width=16),

@@ -41,6 +41,6 @@ def build(name: str, config: Any, backbone: Backbone, stream: str) -> Method:
     kind = METHODS[name]
     if not isinstance(config, kind.Config):
         raise TypeError(f"{name} needs a {kind.__name__}.Config, got {type(config).__name__}")
-    if reason := kind.unsupported(config, backbone):
+    if reason := kind.unsupported(config, backbone, stream):
         raise ValueError(reason)
     return kind(backbone, stream, config)  # pyright: ignore[reportCallIssue]

@@ -16,7 +16,7 @@ from torch import Tensor
 from backbones import Backbone
 from backbones.streams import to_stream
 from methods import augment, losses, moco
-from methods.base import At
+from methods.base import At, gridless
 from methods.skeletonclr import SkeletonCLR
 
 SOFTENER = 1e-4  # of the energy, against a feature that never changes
@@ -65,15 +65,12 @@ class AimCLR(SkeletonCLR):
 
         def __post_init__(self) -> None:
             super().__post_init__()
-            if not 0 <= self.mined <= self.queue:
-                raise ValueError(f"mined must be between 0 and the queue's {self.queue}; got {self.mined}")
+            moco.check_mined(self.mined, self.queue)
 
     @classmethod
-    def unsupported(cls, config: object, backbone: Backbone) -> str | None:
-        """Attention needs a grid of joints and frames."""
-        if backbone.grid(64) is None:
-            return f"AimCLR needs a (T', V) token grid to drop joints of, {type(backbone).__name__} has none"
-        return None
+    def unsupported(cls, config: object, backbone: Backbone, stream: str) -> str | None:
+        """Joints are dropped on a grid of joints and frames."""
+        return gridless(cls, backbone)
 
     def views(self, x: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
         """x (B, 3, T, V, M) -> "extreme", "query", "key"."""
@@ -92,10 +89,7 @@ class AimCLR(SkeletonCLR):
             self._keys = z_k = self.key.embed(self.key(views["key"]).pooled)
 
         plain, hard, dropped = (losses.contrast_logits(q, z_k, self.queue.keys, c.tau) for q in (z, z_e, z_d))
-        positives = torch.zeros_like(plain, dtype=torch.bool)
-        if at.epoch >= c.mine_from and c.mined:
-            for logits in (plain, hard, dropped):
-                positives |= losses.nearest(logits.detach(), c.mined)
+        positives = losses.neighbours((plain, hard, dropped), c.mined if at.epoch >= c.mine_from else 0)
         return {
             "info": losses.mined_nce(plain, positives),
             "extreme": 0.5 * losses.taught(hard, plain),

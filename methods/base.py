@@ -53,12 +53,15 @@ class Method(nn.Module):
     stream: str
 
     @classmethod
-    def unsupported(cls, config: object, backbone: Backbone) -> str | None:
-        """Why this method cannot train this backbone, or None."""
+    def unsupported(cls, config: object, backbone: Backbone, stream: str) -> str | None:
+        """Why this method cannot train this backbone on this stream, or None."""
         return None
 
     def views(self, x: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
-        """x (B, 3, T, V, M) joints -> named views of the same shape: augmented, mixed, as a stream."""
+        """x (B, 3, T, V, M) joints -> named views of the same shape: augmented, mixed, as a stream.
+
+        Whatever else `loss` needs of the draws stands beside them as integers or booleans: donors, regions, masks.
+        """
         raise NotImplementedError
 
     def before_step(self, at: At) -> None:
@@ -74,3 +77,10 @@ class Method(nn.Module):
     def encoder(self) -> Encoder:
         """The trained encoder (not a copy)."""
         raise NotImplementedError
+
+
+def gridless(method: type[Method], backbone: Backbone) -> str | None:
+    """The reason of a method that needs its tokens in a grid, for a backbone that has none; None for one that has."""
+    if backbone.grid(1) is not None:
+        return None
+    return f"{method.__name__} needs a (T', V) token grid, {type(backbone).__name__} has none"

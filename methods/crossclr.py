@@ -97,19 +97,24 @@ class CrosSCLR(Method):
             moco.check(self.dim, self.queue, self.tau, self.momentum)
             if self.streams not in (2, 3):
                 raise ValueError(f"streams must be 2 (joint, motion) or 3 (and bone); got {self.streams}")
-            if not 1 <= self.mined <= self.queue:
-                raise ValueError(f"mined must be between 1 and the queue's {self.queue}; got {self.mined}")
+            moco.check_mined(self.mined, self.queue)
 
     def __init__(self, backbone: Backbone, stream: str, config: Config) -> None:
         super().__init__()
         self.stream, self.config, self.streams = stream, config, STREAMS[: config.streams]
-        if stream not in self.streams:
-            raise ValueError(f"CrosSCLR with {config.streams} streams trains {', '.join(self.streams)}, not {stream}")
         self.query = Branches(backbone, self.streams, config.dim, config.heads == "shared")
         moco.initialise(self.query, config.init)
         self.key = moco.key_encoder(self.query, config.key_init, config.init)
         self.queues = nn.ModuleDict({s: moco.Queue(config.dim, config.queue) for s in self.streams})
         self._keys: dict[str, Tensor] = {}
+
+    @classmethod
+    def unsupported(cls, config: object, backbone: Backbone, stream: str) -> str | None:
+        """The stream to be measured must be one of those that are trained."""
+        assert isinstance(config, cls.Config)
+        if stream not in STREAMS[: config.streams]:
+            return f"CrosSCLR with {config.streams} streams trains {', '.join(STREAMS[: config.streams])}, not {stream}"
+        return None
 
     def views(self, x: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
         """x (B, 3, T, V, M) -> "query joint", "query motion", ..., "key joint", ...: all of the same two views."""

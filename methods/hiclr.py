@@ -39,8 +39,7 @@ class HiCLR(SkeletonCLR):
 
         def __post_init__(self) -> None:
             super().__post_init__()
-            if not 0 <= self.mined <= self.queue:
-                raise ValueError(f"mined must be between 0 and the queue's {self.queue}; got {self.mined}")
+            moco.check_mined(self.mined, self.queue)
             if not 0 <= self.hidden_share <= 1:
                 raise ValueError(f"hidden_share is a share of the joints, 0 to 1; got {self.hidden_share}")
 
@@ -68,10 +67,7 @@ class HiCLR(SkeletonCLR):
             self._keys = z_k = self.key.embed(self.key(views["key"]).pooled)
 
         basic, strong, hard = (losses.contrast_logits(q, z_k, self.queue.keys, c.tau) for q in levels)
-        positives = torch.zeros_like(basic, dtype=torch.bool)
-        if at.epoch >= c.mine_from and c.mined:
-            for logits in (basic, strong, hard):
-                positives |= losses.nearest(logits.detach(), c.mined)
+        positives = losses.neighbours((basic, strong, hard), c.mined if at.epoch >= c.mine_from else 0)
         return {
             "info": losses.mined_nce(basic, positives),
             "strong": 0.5 * losses.taught(strong, basic),

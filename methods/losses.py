@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -30,6 +32,11 @@ def nearest(logits: Tensor, count: int) -> Tensor:
     """
     top = logits[:, 1:].topk(count, dim=1).indices + 1
     return torch.zeros_like(logits, dtype=torch.bool).scatter_(1, top, True)
+
+
+def neighbours(views: Sequence[Tensor], count: int) -> Tensor:
+    """The `nearest` of any of several views of the same batch, (B, N) bool; nobody's when `count` is 0."""
+    return torch.stack([nearest(logits.detach(), count) for logits in views]).any(dim=0)
 
 
 def mined_nce(logits: Tensor, positives: Tensor) -> Tensor:

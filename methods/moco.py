@@ -36,6 +36,12 @@ def check(dim: int, queue: int, tau: float, momentum: float) -> None:
         raise ValueError(f"momentum must be between 0 and 1; got {momentum}")
 
 
+def check_mined(mined: int, queue: int) -> None:
+    """Refuses a number of mined neighbours that the queue does not hold; ValueError with the range."""
+    if not 0 <= mined <= queue:
+        raise ValueError(f"mined must be between 0 and the queue's {queue}; got {mined}")
+
+
 class Queue(nn.Module):
     """The memory bank M_k: the K most recent keys, (D, K), first in first out."""
 

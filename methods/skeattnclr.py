@@ -91,7 +91,7 @@ class SkeAttnCLR(Method):
         self._keys: Tensor | None = None
 
     @classmethod
-    def unsupported(cls, config: object, backbone: Backbone) -> str | None:
+    def unsupported(cls, config: object, backbone: Backbone, stream: str) -> str | None:
         """The heads must divide the width."""
         assert isinstance(config, cls.Config)
         if backbone.width % config.heads:

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from backbones import Backbone
 from methods import augment, losses, moco
-from methods.base import At
+from methods.base import At, gridless
 from methods.skeletonclr import SkeletonCLR
 
 
@@ -51,11 +51,9 @@ class SkeleMixCLR(SkeletonCLR):
                 raise ValueError(f"mixes must be at least 1; got {self.mixes}")
 
     @classmethod
-    def unsupported(cls, config: object, backbone: Backbone) -> str | None:
+    def unsupported(cls, config: object, backbone: Backbone, stream: str) -> str | None:
         """Pasted and other features are told apart on a grid of joints and frames."""
-        if backbone.grid(64) is None:
-            return f"SkeleMixCLR needs a (T', V) token grid, {type(backbone).__name__} has none"
-        return None
+        return gridless(cls, backbone)
 
     @staticmethod
     def make_head(width: int, dim: int) -> nn.Module:

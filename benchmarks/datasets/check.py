@@ -1,4 +1,4 @@
-"""Is a prepared data set what it should be? Checksums, counts against the published ones, lengths, persons.
+"""What is prepared, and is it what it should be? Checksums, counts against the published ones, lengths, persons.
 
 Why: split counts are the fastest way to see that two laboratories do not train on the same data.
 """
@@ -6,6 +6,7 @@ Why: split counts are the fastest way to see that two laboratories do not train 
 from __future__ import annotations
 
 import json
+import textwrap
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +19,24 @@ from benchmarks.datasets.raw import irds
 
 BINS, BAR = 10, 40  # of the histogram of lengths: most rows, characters of the longest bar
 _COUNTS = {"irds": irds.counts}  # what is known beyond the splits
+
+
+def overview(data: Path) -> str:
+    """Every data set: what it is, at how many frames it is prepared or how to prepare it, and where to get it."""
+    lines = []
+    for name, entry in catalog.DATASETS.items():
+        frames = sorted(
+            int(folder.name.rpartition("-")[2])
+            for folder in data.glob(f"{name}-*")
+            if folder.name.rpartition("-")[2].isdecimal()
+        )
+        states = [f"{t} frames: {catalog.prepared(name, t, data) or 'prepared'}" for t in frames]
+        states = states or [f"not prepared; with the files: python bench.py data prepare {name} --raw DIR"]
+        about = f"{entry.title}, {entry.classes} classes, splits {', '.join(entry.splits)}"
+        for first, text in ((f"{name:8}", about), *((" " * 8, line) for line in [*states, f"get it: {entry.access}"])):
+            wrap = textwrap.TextWrapper(79, initial_indent=first, subsequent_indent=" " * 10, break_on_hyphens=False)
+            lines.append(wrap.fill(text))
+    return "\n".join(lines)
 
 
 class Report(NamedTuple):

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import workers
-from benchmarks.datasets.preprocess import JOINTS, preprocess, valid_length
+from benchmarks.datasets.preprocess import FARTHEST, JOINTS, preprocess, valid_length
 from benchmarks.datasets.source import Clip, Loaded, Source
 from benchmarks.datasets.staging import HEADER
 from benchmarks.datasets.store import ARRAY
@@ -30,10 +30,6 @@ JOURNAL = "parts.jsonl"
 Found = dict[str, Any] | str  # what a clip turned out to be: recorded, length, persons, remark; or why it is left out
 Watch = Callable[[int, int], None]  # clips done, clips in all
 Shape = tuple[int, int, int, int]  # (3, T, V, M) of one row
-
-
-class DiskFull(OSError):
-    """There is no room for the array."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +60,8 @@ def convert_parts(partial: Path, source: Source, shape: Shape, strict: bool, job
         for number, start in enumerate(range(0, total, PART))
         if number not in done
     ]  # fmt: skip
+    for number, found in done.items() if strict else ():
+        _refuse_bad(source.clips[number * PART :], found)
     if todo:
         _reserve(array, HEADER + total * row_bytes)
     count = sum(map(len, done.values()))
@@ -76,13 +74,15 @@ def convert_parts(partial: Path, source: Source, shape: Shape, strict: bool, job
             os.fsync(log.fileno())
             count += len(found)
             watch(count, total)
-            for clip, what in zip(part.clips, found, strict=True):
-                if strict and isinstance(what, str):
-                    raise ValueError(f"stopped by --strict: {clip.origin}: {what}")
-    found = [what for number in sorted(done) for what in done[number]]
-    if strict and (first := next((i for i, what in enumerate(found) if isinstance(what, str)), None)) is not None:
-        raise ValueError(f"stopped by --strict: {source.clips[first].origin}: {found[first]}")
-    return found
+            if strict:
+                _refuse_bad(part.clips, found)
+    return [what for number in sorted(done) for what in done[number]]
+
+
+def _refuse_bad(clips: Sequence[Clip], found: Sequence[Found]) -> None:
+    for clip, what in zip(clips, found, strict=False):
+        if isinstance(what, str):
+            raise ValueError(f"stopped by --strict: {clip.origin}: {what}")
 
 
 def _read_journal(path: Path) -> dict[int, list[Found]]:
@@ -106,7 +106,7 @@ def _reserve(array: Path, size: int) -> None:
         os.close(handle)
         shutil.rmtree(array.parent)
         free = shutil.disk_usage(array.parent.parent).free
-        raise DiskFull(
+        raise OSError(
             error.errno,
             f"no room for the prepared data set: it needs {size / 1e6:,.1f} MB in {array.parent.parent}, "
             f"{free / 1e6:,.1f} MB are free ({error.strerror}); make room, or choose another place with --data",
@@ -156,6 +156,9 @@ def _one(clip: Clip, part: _Part, place: np.ndarray) -> Found:
     _, frames, _, persons = part.shape
     try:
         loaded = part.load(clip.place)
+        largest = np.abs(loaded.x).max(initial=0.0)
+        if not largest <= FARTHEST:  # NaN too
+            return f"holds the coordinate {largest:g}, expected metres, at most {FARTHEST:g} from the sensor"
         x = loaded.x if part.finished else preprocess(loaded.x, frames, clip.row["name"])
     except ValueError as error:  # a source.BadClip, or what preprocess refuses
         return str(error).removeprefix(f"{clip.row['name']}: ")

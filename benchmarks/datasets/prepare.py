@@ -8,7 +8,7 @@ in circulation take the same road; which of them --raw names is seen from the fi
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,46 +20,36 @@ from benchmarks.datasets.raw import irds, ntu, ntu_names, pku
 from benchmarks.datasets.source import Source
 from benchmarks.names import known
 
-Say = Callable[[str], None]
-
 
 class Reader(NamedTuple):
-    """How one family of data sets is read, and the options that it takes by name."""
+    """How raw files of one family of data sets are read."""
 
-    source: Callable[..., Source]  # (raw, name, frames, say, **options)
-    options: tuple[str, ...] = ()
-
-
-def _irds(raw: Sequence[Path], name: str, frames: int, say: Say) -> Source:
-    return irds.source(raw, say)
+    source: Callable[..., Source]  # (raw, name, **options)
+    options: tuple[str, ...] = ()  # taken by name
+    imports: bool = False  # whether there are prepared files in circulation
 
 
-def _ntu(raw: Sequence[Path], name: str, frames: int, say: Say, **options: Any) -> Source:
-    names = options.pop("names", None)
-    return _imported(raw, name, frames, names, options) or ntu.source(raw, name, **options)
+_NTU = Reader(ntu.source, ("bodies", "missing_list"), imports=True)
+_PKU = Reader(pku.source, ("frame_base",), imports=True)
+READERS: dict[str, Reader] = {"ntu60": _NTU, "ntu120": _NTU, "pku1": _PKU, "pku2": _PKU, "irds": Reader(irds.source)}
 
 
-def _pku(raw: Sequence[Path], name: str, frames: int, say: Say, **options: Any) -> Source:
-    names = options.pop("names", None)
-    return _imported(raw, name, frames, names, options) or pku.source(raw, name, **options)
-
-
-def _imported(
-    raw: Sequence[Path], name: str, frames: int, names: Path | None, options: dict[str, Any]
-) -> Source | None:
-    """The one file or folder as a prepared file in circulation, None when it is none of those."""
-    found = imports.source(raw[0], name, frames, names) if len(raw) == 1 else None
-    if found is None and names is not None:
-        raise ValueError("--names belongs to a CTR-GCN file (NTU60_CS.npz and the like); raw files have their names")
-    if found is not None and options:
+def _source(name: str, raw: Sequence[Path], frames: int, names: Path | None, options: Mapping[str, Any]) -> Source:
+    """Raw files, or the one prepared file or folder in circulation that `raw` names."""
+    reader = READERS[name]
+    for option in options:
+        known(f"option of {name}", option, reader.options)
+    found = imports.source(raw[0], name, frames, names) if reader.imports and len(raw) == 1 else None
+    if found is None:
+        if names is not None:
+            raise ValueError(
+                "--names belongs to a CTR-GCN file (NTU60_CS.npz and the like); raw files have their names"
+            )
+        return reader.source(raw, name, **options)
+    if options:
         words = ", ".join("--" + option.replace("_", "-") for option in options)
         raise ValueError(f"{words}: only for raw files; in a {found.kind} this was decided by whoever made it")
-    return found
-
-
-_NTU = Reader(_ntu, ("bodies", "missing_list", "names"))
-_PKU = Reader(_pku, ("frame_base", "names"))
-READERS: dict[str, Reader] = {"ntu60": _NTU, "ntu120": _NTU, "pku1": _PKU, "pku2": _PKU, "irds": Reader(_irds)}
+    return replace(found, options={**found.options, "imported": True})
 
 
 def prepare(
@@ -71,27 +61,25 @@ def prepare(
     strict: bool = False,
     partial: bool = False,
     jobs: int | None = None,
-    say: Say = print,
+    say: Callable[[str], None] = print,
     watch: Watch = lambda done, total: None,
+    names: Path | None = None,
     **options: Any,
 ) -> Path:
     """Read `raw`, preprocess to `frames` frames, write `<data>/<name>-<frames>/`. Returns the folder.
 
     raw: folders, archives, or one prepared file in circulation. strict: stop at the first recording that cannot be
         used, instead of leaving it out. partial: accept less than the complete data set. jobs: worker processes
-        (default: one per core). say: gets every line of the report; watch: clips done and in all.
-    options: bodies (first-two, by-motion), missing_list and names (files) of NTU RGB+D; frame_base (one, zero) of
-        PKU-MMD.
+        (default: one per core). say: gets every line of the report; watch: clips done and in all. names: the list of
+        names that a CTR-GCN file was made from.
+    options: bodies (first-two, by-motion) and missing_list (a file) of NTU RGB+D; frame_base (one, zero) of PKU-MMD.
     Raises ValueError for an unknown data set or option, an incomplete or unusable download; FileNotFoundError when
     there is nothing to read; OSError when the folder cannot be written or the disk is full.
     """
     entry = catalog.dataset(name)
-    reader = READERS[name]
-    for option in options:
-        known(f"option of {name}", option, reader.options)
     if frames < 1:
         raise ValueError(f"frames is {frames}, it must be at least 1; the paper uses 64")
-    source = reader.source([Path(place) for place in raw], name, frames, say, **options)
+    source = _source(name, [Path(place) for place in raw], frames, names, options)
     say(f"{source.kind}: {len(source.clips)} recordings of {entry.title}")
     for note in source.notes:
         say(f"  {note}")

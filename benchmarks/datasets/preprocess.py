@@ -13,6 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 JOINTS = 25
+FARTHEST = 100.0  # metres; the sensor sees less than ten
 SPINE_BASE, SPINE_SHOULDER = 0, 20
 LEFT_SHOULDER, RIGHT_SHOULDER = 4, 8
 SOFTENER = 1e-4  # added to the shoulder width (m): the released code's guard against dividing by zero

@@ -53,14 +53,14 @@ def unsupported(run: Run) -> str | None:
         case Evaluate() if isinstance(run.encoder, Pretrain):
             return unsupported(run.encoder)
         case Pretrain():
-            return _reason(run.method, run.config, run.backbone, run.backbone_config)
+            return _reason(run.method, run.config, run.backbone, run.backbone_config, run.stream)
     return None
 
 
 @lru_cache(maxsize=256)
-def _reason(method: str, config: Any, backbone: str, backbone_config: Any) -> str | None:
+def _reason(method: str, config: Any, backbone: str, backbone_config: Any, stream: str) -> str | None:
     with torch.device("meta"):  # shapes are enough
-        return METHODS[method].unsupported(config, build(backbone, backbone_config))
+        return METHODS[method].unsupported(config, build(backbone, backbone_config), stream)
 
 
 @dataclass(frozen=True)

@@ -113,3 +113,11 @@ def test_one_table_tells_which_runs_it_shares_with_others() -> None:
     assert len(with_table_1) == 24 + 24 + 8  # two methods, four columns, three streams: pretrained, judged, fused
     assert {line.split()[0] for line in lines if "1" in line.split("  ")[2]} == set(with_table_1)
     assert any("table 4  linear" not in line and "tables 1, 4  skeattnclr" in line for line in lines)
+
+
+def test_what_makes_no_sense_is_not_planned_and_says_why() -> None:
+    cells = Plan.of([TABLES["7"]], Settings(overrides=(("heads", 7),)))
+    assert set(cells.skips().values()) == {"SkeAttnCLR's 7 attention heads do not divide the width 256"}
+    assert not cells.runs
+    crossed = Plan.of([TABLES["3"]], Settings(overrides=(("streams", 2),)))
+    assert not crossed.skips()  # the joint stream is among the two

@@ -7,8 +7,10 @@ complete data set, they are rebuilt from the order in which the files were made,
 
 from __future__ import annotations
 
+import contextlib
 import zipfile
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -20,6 +22,7 @@ from benchmarks.datasets.raw import ntu_names
 from benchmarks.datasets.source import BadClip, Clip, Loaded, Source
 
 NUMBERS = 150  # of one frame: x, y, z of 25 joints, of two people
+MOST_FRAMES = 10_000  # the files in circulation have 300; a row of more is not read into memory
 MOST_LABELS = 2**30  # bytes; y of 113,945 clips and 120 classes takes a tenth
 _SPLITS = {
     "cs": "xsub",
@@ -52,9 +55,11 @@ def source(path: Path, dataset: str, names: Path | None = None) -> Source:
         raise ValueError(f"{path}: the name should tell the split, as NTU60_CS, NTU120_CSet or PKUv1_XSub do")
     labels = {side: _labels(path, f"y_{side}") for side in ("train", "test")}
     for side, label in labels.items():
-        shape = _header(path, f"x_{side}")[0]
-        if len(shape) != 3 or shape[0] != len(label) or shape[2] != NUMBERS:
-            raise ValueError(f"{path}: x_{side} has shape {shape}, expected ({len(label)}, frames, {NUMBERS})")
+        shape, _ = _shape(path, f"x_{side}")
+        if len(shape) != 3 or shape[0] != len(label) or shape[1] > MOST_FRAMES or shape[2] != NUMBERS:
+            wanted = f"({len(label)}, at most {MOST_FRAMES} frames, {NUMBERS})"
+            raise ValueError(f"{path}: x_{side} has shape {shape}, expected {wanted}")
+        _verify(path, f"x_{side}")
     rows, note = _rows(path, dataset, split, labels, names)
     places = [Row(str(path), f"x_{side}", i) for side in labels for i in range(len(labels[side]))]
     status = path.stat()
@@ -68,14 +73,29 @@ def source(path: Path, dataset: str, names: Path | None = None) -> Source:
     )
 
 
-def _header(path: Path, member: str) -> tuple[tuple[int, ...], bool, np.dtype]:
+@contextlib.contextmanager
+def _member(path: Path, member: str) -> Iterator[IO[bytes]]:
+    """An array of the file, open; whatever is wrong with the file becomes a ValueError that names it."""
     try:
         with zipfile.ZipFile(path) as pack, pack.open(f"{member}.npy") as file:
-            return _read_header(file)
+            yield file
     except KeyError:
         raise ValueError(f"{path} has no array {member}; expected x_train, y_train, x_test and y_test") from None
-    except (zipfile.BadZipFile, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError) as error:
         raise ValueError(f"{path} is not a readable npz, or is cut ({error}); fetch it again") from error
+
+
+def _verify(path: Path, member: str) -> None:
+    """Reads an array once for its checksum, which reading rows here and there would never see."""
+    with _member(path, member) as file:
+        while file.read(2**20):
+            pass
+
+
+def _shape(path: Path, member: str) -> tuple[tuple[int, ...], np.dtype]:
+    with _member(path, member) as file:
+        shape, _, dtype = _read_header(file)
+    return shape, dtype
 
 
 def _read_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
@@ -86,11 +106,11 @@ def _read_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
 
 def _labels(path: Path, member: str) -> np.ndarray:
     """Class numbers from the one-hot array."""
-    shape, _, dtype = _header(path, member)
+    shape, dtype = _shape(path, member)
     if len(shape) != 2 or dtype.kind not in "fiub" or dtype.itemsize * int(np.prod(shape, dtype=object)) > MOST_LABELS:
         raise ValueError(f"{path}: {member} has shape {shape} of {dtype}, expected one row of zeros and a one per clip")
-    with np.load(path, allow_pickle=False) as arrays:
-        return arrays[member].argmax(axis=1)
+    with _member(path, member) as file:
+        return np.lib.format.read_array(file, allow_pickle=False).argmax(axis=1)
 
 
 def _rows(
@@ -187,7 +207,7 @@ def load(place: Row) -> Loaded:
     """
     try:
         values = _stream(place.path, place.member).row(place.number)
-    except (zipfile.BadZipFile, ValueError, EOFError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError) as error:
         _stream.cache_clear()
         raise BadClip(f"cannot be read ({error}); fetch {place.path} again") from error
     seen = np.flatnonzero(values.any(axis=1))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from benchmarks.datasets import rules
 from benchmarks.datasets.imports import unpickle
@@ -92,8 +93,6 @@ def _name(annotation: Any) -> str:
 
 def _against_the_rules(split: Any, dataset: str, rows: list[dict[str, Any]]) -> Mapping[str, int]:
     """How many recordings the lists in the pickle put on another side than the official rule does."""
-    import pandas as pd
-
     meta = pd.DataFrame(rows)
     differ = {}
     for name, cut in _LISTS[dataset].items():

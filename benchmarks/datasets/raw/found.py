@@ -43,16 +43,21 @@ def files(raw: Sequence[Path], endings: tuple[str, ...], advice: str) -> Iterato
     Raises FileNotFoundError, with `advice`, for a path that does not exist; ValueError for a damaged zip file.
     """
     for place in raw:
-        if not place.exists():
-            siblings = [path.name for path in place.parent.iterdir()] if place.parent.is_dir() else []
-            near = difflib.get_close_matches(place.name, siblings, n=1)
-            hint = f" Did you mean {place.parent / near[0]}?" if near else ""
-            raise FileNotFoundError(f"--raw {place} does not exist.{hint} {advice}")
+        must_exist(place, advice)
         for path in _below(place) if place.is_dir() else [str(place)]:
             if path.lower().endswith(endings):
                 yield _loose(path)
             elif path.lower().endswith(".zip"):
                 yield from _members(path, endings)
+
+
+def must_exist(place: Path, advice: str) -> None:
+    """Raises FileNotFoundError, with the nearest name and `advice`, for a path that does not exist."""
+    if not place.exists():
+        siblings = [path.name for path in place.parent.iterdir()] if place.parent.is_dir() else []
+        near = difflib.get_close_matches(place.name, siblings, n=1)
+        hint = f" Did you mean {place.parent / near[0]}?" if near else ""
+        raise FileNotFoundError(f"--raw {place} does not exist.{hint} {advice}")
 
 
 def _below(folder: Path) -> Iterator[str]:

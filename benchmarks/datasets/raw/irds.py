@@ -11,7 +11,6 @@ Files are found by their names, in a folder or inside an archive; an archive is 
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import lzma
 import re
@@ -19,7 +18,7 @@ import tarfile
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -27,6 +26,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.datasets.preprocess import JOINTS
+from benchmarks.datasets.raw.found import must_exist
 from benchmarks.datasets.source import BadClip, Clip, Loaded, Source
 
 NUMBERS = 3 * JOINTS
@@ -44,7 +44,7 @@ EXPECTED: dict[str, dict[Any, int]] = {
 }
 
 
-def source(raw: Sequence[Path], say: Callable[[str], None] = print) -> Source:
+def source(raw: Sequence[Path], dataset: str = "irds") -> Source:
     """Every recording below `raw` (folders or archives), sorted by name whatever the order on disk.
 
     Recordings of an archive are held in memory, 171 MB for the whole release.
@@ -54,7 +54,7 @@ def source(raw: Sequence[Path], say: Callable[[str], None] = print) -> Source:
     origin: dict[str, str] = {}
     refused: list[str] = []
     digest = hashlib.sha256()
-    for where, name, place in _files(raw, say):
+    for where, name, place in _files(raw):
         if name in origin:
             raise ValueError(f"{name} occurs twice: in {origin[name]} and in {where}; give --raw only one of them")
         origin[name] = where
@@ -62,8 +62,6 @@ def source(raw: Sequence[Path], say: Callable[[str], None] = print) -> Source:
             clips[name] = Clip(parse_name(name), place, name)
         except ValueError as error:
             refused.append(f"{name}: {str(error).removeprefix(f'{name}: ')}")
-        if len(origin) % 500 == 0:
-            say(f"  {len(origin)} files found")
     for name in sorted(clips):
         place = clips[name].place
         known_by = hashlib.sha256(place).hexdigest() if isinstance(place, bytes) else _stamp(place)
@@ -166,28 +164,20 @@ def counts(meta: pd.DataFrame) -> list[tuple[str, int, int]]:
     ]
 
 
-def _files(raw: Sequence[Path], say: Callable[[str], None]) -> Iterator[tuple[str, str, Path | bytes]]:
+def _files(raw: Sequence[Path]) -> Iterator[tuple[str, str, Path | bytes]]:
     """Every recording as (where, file name, path or content), from folders, else from archives in them."""
     any_found = False
     for place in map(Path, raw):
-        if not place.exists():
-            near = difflib.get_close_matches(place.name, _siblings(place), n=1)
-            hint = f" Did you mean {place.parent / near[0]}?" if near else ""
-            raise FileNotFoundError(
-                f"--raw {place} does not exist.{hint} Give the folder or the archive with the IRDS files."
-            )
+        must_exist(place, "Give the folder or the archive with the IRDS files.")
         if place.is_dir():
             texts = [path for path in sorted(place.rglob("*.txt")) if _wanted(path)]
             archives = [] if texts else [path for path in sorted(place.rglob("*")) if _is_archive(path)]
         else:
             texts, archives = ([place], []) if _wanted(place) else ([], [place])
-        if texts:
-            say(f"reading {len(texts)} files below {place}")
         for path in texts:
             any_found = True
             yield str(path.parent), path.name, path
         for archive in archives:
-            say(f"looking into {archive}")
             for name, content in _members(archive):
                 any_found = True
                 yield str(archive), name, content
@@ -197,10 +187,6 @@ def _files(raw: Sequence[Path], say: Callable[[str], None]) -> Iterator[tuple[st
             f"no IRDS recording in {places}: expected files such as 101_18_0_1_1_stand.txt (the folder "
             f"Simplified of Zenodo record 4610859), or an archive of them ({', '.join(ARCHIVES)})"
         )
-
-
-def _siblings(place: Path) -> list[str]:
-    return [path.name for path in place.parent.iterdir()] if place.parent.is_dir() else []
 
 
 def _wanted(path: Path | PurePosixPath) -> bool:

@@ -18,11 +18,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from benchmarks.datasets.preprocess import FARTHEST, JOINTS
 from benchmarks.datasets.source import BadClip
 
-JOINTS, JOINT_FIELDS, BODY_FIELDS = 25, 12, 10
+JOINT_FIELDS, BODY_FIELDS = 12, 10
 BODY_LINES = JOINTS + 2
-FARTHEST = 100.0  # metres; the sensor sees less than ten
 
 
 class Frames(NamedTuple):
@@ -51,8 +51,7 @@ def parse(content: bytes) -> Frames:
     too_far = np.argwhere(~(np.abs(xyz) <= FARTHEST) & kept[:, None, None])
     if len(too_far):
         body, joint, axis = too_far[0]
-        found = f"line {starts[body] + joint + 1}: found the coordinate {xyz[body, joint, axis]:g}"
-        raise BadClip(f"{found}, expected metres, at most {FARTHEST:g} from the sensor; are these millimetres?")
+        raise not_metres(starts[body] + joint + 1, float(xyz[body, joint, axis]))
     return Frames(
         total,
         np.array(frame, dtype=np.int64)[kept],
@@ -60,6 +59,12 @@ def parse(content: bytes) -> Frames:
         xyz[kept],
         int((~kept).sum()),
     )
+
+
+def not_metres(line: int, value: float) -> BadClip:
+    """The error for a coordinate that no sensor gives."""
+    found = f"line {line}: found the coordinate {value:g}"
+    return BadClip(f"{found}, expected metres, at most {FARTHEST:g} from the sensor; are these millimetres?")
 
 
 def _outline(lines: Sequence[bytes]) -> tuple[int, list[int], list[int], list[int]]:

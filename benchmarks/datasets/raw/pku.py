@@ -18,8 +18,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from benchmarks.datasets.preprocess import FARTHEST, JOINTS
 from benchmarks.datasets.raw.found import File, content, files, fingerprint, first_of_each
-from benchmarks.datasets.raw.ntu_text import FARTHEST, JOINTS
+from benchmarks.datasets.raw.ntu_text import not_metres
 from benchmarks.datasets.raw.pku_labels import (
     FRAME_BASES,
     SPLIT_FILE,
@@ -186,8 +187,7 @@ def parse(text: bytes) -> tuple[np.ndarray, list[str]]:
     too_far = np.argwhere(~(np.abs(bodies) <= FARTHEST))
     if len(too_far):
         frame, body, joint, axis = too_far[0]
-        found = f"line {frame + 1}: found the coordinate {bodies[frame, body, joint, axis]:g}"
-        raise BadClip(f"{found}, expected metres, at most {FARTHEST:g} from the sensor; are these millimetres?")
+        raise not_metres(frame + 1, float(bodies[frame, body, joint, axis]))
     x = np.zeros((3, len(lines), JOINTS, 2))
     x[..., : bodies.shape[1]] = bodies.transpose(3, 0, 2, 1)
     return x, ["bodies with NaN, taken as not seen"] if unknown.any() else []

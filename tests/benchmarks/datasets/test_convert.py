@@ -117,6 +117,16 @@ def test_a_clip_of_another_shape_is_left_out(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, 2340.0])
+def test_coordinates_that_no_sensor_gives_are_left_out_whoever_read_them(tmp_path: Path, value: float) -> None:
+    (one, clip), (two, other), *_ = clips()
+    assert isinstance(other, np.ndarray)
+    other[0, 3, 7, 1] = value
+    folder = toy.put(tmp_path / "toy-8", [(one, clip), (two, other)])
+    (line,) = store.read_manifest(folder)["left_out"]
+    assert line.startswith(f"001.txt: holds the coordinate {value:g}, expected metres")
+
+
 def test_fewer_persons_are_padded_with_zeros(tmp_path: Path) -> None:
     row, clip = next(clips())
     assert isinstance(clip, np.ndarray)

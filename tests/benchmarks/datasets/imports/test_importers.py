@@ -62,6 +62,7 @@ def test_pyskl(tree: Path, tmp_path: Path) -> None:
     assert np.abs(found - expected).max() < 0.02
     assert np.abs(found - expected).mean() < 0.002
     manifest = store.read_manifest(store.folder_of(tmp_path / "pyskl", "ntu60", FRAMES))
+    assert manifest["source"]["imported"] is True  # tables say so
     assert manifest["left_out"] == []  # an empty annotation is no recording that was left out
     assert check("ntu60", FRAMES, tmp_path / "pyskl").lines[1].startswith("  from pyskl pickle (ntu60_3danno.pkl)")
 
@@ -244,6 +245,20 @@ def test_annotations_that_cannot_be_used(tmp_path: Path) -> None:
     for clip, message in zip(source.clips[1:], ("keypoint of shape", "total_frames is 9"), strict=True):
         with pytest.raises(BadClip, match=message):
             source.load(clip.place)
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("at", [0.02, 0.2, 0.5, 0.9, 0.99])
+@pytest.mark.parametrize("how", ["cut", "flip"])
+def test_a_damaged_npz_is_refused(tree: Path, tmp_path: Path, at: float, how: str, compressed: bool) -> None:
+    """Wherever the damage is: a row that decodes to other numbers would never be noticed later."""
+    clips = raw_clips(tree, "by-motion")
+    path = import_files.ctrgcn(tmp_path / "NTU60_CS.npz", clips, order_of(list(clips)), False, 60, compressed)
+    content = bytearray(path.read_bytes())
+    place = int(at * len(content))
+    path.write_bytes(content[:place] if how == "cut" else content[:place] + b"\x00\xff" * 8 + content[place + 16 :])
+    with pytest.raises(ValueError, match=r"NTU60_CS.npz is not a readable npz, or is cut .*; fetch it again"):
+        imports.source(path, "ntu60", FRAMES)
 
 
 def test_npz_of_another_kind(tmp_path: Path) -> None:

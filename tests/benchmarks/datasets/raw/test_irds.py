@@ -41,7 +41,7 @@ def silent(line: str) -> None:
 
 def read(*places: Path) -> list[tuple[dict[str, Any], np.ndarray]]:
     """Rows and clips of everything below, in the order in which they would be stored."""
-    source = irds.source(places, silent)
+    source = irds.source(places)
     assert not source.refused
     return [(dict(clip.row), source.load(clip.place).x) for clip in source.clips]
 

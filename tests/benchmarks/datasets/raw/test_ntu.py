@@ -175,3 +175,26 @@ def test_the_choice_of_bodies_changes_the_numbers_and_is_kept(shared: Path, tmp_
         made[bodies], _, manifest = store.load(folder)
         assert manifest["source"]["bodies"] == bodies
     assert not np.array_equal(made["first-two"], made["by-motion"])
+
+
+def test_damaged_files_among_good_ones_are_reported_with_file_line_and_reason(tmp_path: Path) -> None:
+    """Through the whole of `prepare`: every accident of a hundred files is told and counted, the others are stored."""
+    rng = np.random.default_rng(0)
+    names = list(ntu_names.expected("ntu60")[::400][:120])
+    accidents = {
+        name: TINY[: int(rng.integers(1, len(TINY) - 400))] if i % 2 else TINY.replace(b"\n25\n", b"\n%d\n" % i, 1)
+        for i, name in enumerate(names[:100])
+        if i != 25
+    }
+    for name in names:
+        put(tmp_path / "raw", name, content=accidents.get(name, TINY))
+    said: list[str] = []
+    folder = prepare("ntu60", [tmp_path / "raw"], tmp_path, 4, partial=True, jobs=2, say=said.append)
+    x, meta, manifest = store.load(folder)
+    assert sorted(meta["name"]) == sorted(set(names) - accidents.keys())
+    assert all(np.array_equal(clip, x[0]) for clip in x)
+    assert [line.partition(".skeleton: line ")[0] for line in manifest["left_out"]] == sorted(accidents)
+    assert f"  {len(accidents)} recordings cannot be used and are left out:" in said
+    assert any("expected 25 joints" in line for line in said)
+    with pytest.raises(ValueError, match=rf"--strict: {min(accidents)}.skeleton: line \d+"):
+        prepare("ntu60", [tmp_path / "raw"], tmp_path, 4, partial=True, strict=True, say=silent)
