@@ -148,7 +148,7 @@ def test_truncated_irds_file(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 
 def test_prepared_data_with_a_wrong_checksum(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     row = {"name": "a", "label": 0, "subject": 101, "position": "stand", "correct": 1}
-    clips = [(row | {"subject": s, "name": f"clip{s}"}, np.full((3, 16, 25, 1), s, np.float32)) for s in (101, 102)]
+    clips = [(row | {"subject": s, "name": f"clip{s}"}, np.full((3, 16, 25, 1), s / 100, np.float32)) for s in (101, 102)]
     frames = recipes.resolve(Settings(), "skeletonclr", "irds", "joint").frames
     folder = prepared.folder_of(tmp_path, "irds", frames)
     toy.put(folder, clips, classes=9, persons=1)
