@@ -8,11 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 from backbones.base import Backbone, Features
+from backbones.bigru import BiGRU
+from backbones.dsta import DSTA
 from backbones.stgcn import STGCN
 
-BACKBONES: dict[str, type[Backbone]] = {"stgcn": STGCN}
+BACKBONES: dict[str, type[Backbone]] = {"stgcn": STGCN, "bigru": BiGRU, "dsta": DSTA}
 
-__all__ = ["BACKBONES", "STGCN", "Backbone", "Features", "build"]
+__all__ = ["BACKBONES", "DSTA", "STGCN", "Backbone", "BiGRU", "Features", "build"]
 
 
 def build(name: str, config: Any) -> Backbone:

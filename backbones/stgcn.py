@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from backbones import skeleton
-from backbones.base import Backbone, Features
+from backbones.base import Backbone, Features, grid_features
 
 
 class GraphConv(nn.Module):
@@ -122,5 +122,4 @@ class STGCN(Backbone):
         for i, block in enumerate(self.blocks):
             weighted = adjacency if self.edge_importance is None else adjacency * self.edge_importance[i]
             out = block(out, weighted)
-        tokens = out.flatten(2).transpose(1, 2).view(batch, persons, -1, self.width)
-        return Features(tokens, tokens.mean(dim=(1, 2)))
+        return grid_features(out, persons)

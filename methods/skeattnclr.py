@@ -27,7 +27,7 @@ class Branch(nn.Module):
         super().__init__()
         self.backbone = backbone
         self.mask = AttentionMask(backbone.width, config.heads, config.lam)
-        self.projector = moco.norm_head(backbone.width, config.hidden or backbone.width, config.dim)
+        self.projector = moco.norm_head(backbone.width, config.projector_hidden or backbone.width, config.dim)
 
     def forward(self, x: Tensor) -> Features:
         """x (B, 3, T, V, M) -> Features."""
@@ -56,7 +56,8 @@ class SkeAttnCLR(Method):
         heads: int = 8  # of the attention mask (Table 17)
         opposition: bool = True  # q_s and q_ns are each other's negative (Table 7)
         predictor: bool = True  # z_q, q_s, q_ns pass a predictor each, as in the release; keys never do
-        hidden: int = 0  # of projector and predictors; 0 is the backbone's width
+        projector_hidden: int = 0  # inner width of P; 0 is the backbone's width
+        predictor_hidden: int = 0  # inner width of the predictors; 0 is the backbone's width
         mix_parts: tuple[int, int] = (3, 4)  # spatial_l, spatial_u, of five body parts
         mix_units: tuple[int, int] = (4, 7)  # temporal_l, temporal_u, in units of four frames
         mix_per_sample: bool = False  # the release draws one region per batch
@@ -79,7 +80,7 @@ class SkeAttnCLR(Method):
         self.query = Branch(backbone, config)
         self.predict = nn.ModuleDict(
             {
-                name: moco.norm_head(config.dim, config.hidden or backbone.width, config.dim)
+                name: moco.norm_head(config.dim, config.predictor_hidden or backbone.width, config.dim)
                 if config.predictor
                 else nn.Identity()
                 for name in ("z", "s", "ns")
@@ -127,7 +128,7 @@ class SkeAttnCLR(Method):
         f_mix = self.query(views["mix"])
         if c.mix_global_pass:
             self._query_embedding(f_mix.pooled, "z")
-        mask = self.query.mask(f_mix.tokens.flatten(0, 1))
+        mask = self.query.mask(f_mix.tokens.flatten(0, 1), self.query.backbone.mask_pooling)
         f_s, f_ns = salient_pair(f_mix.tokens, mask)
         q_s, q_ns = self._query_embedding(f_s, "s"), self._query_embedding(f_ns, "ns")
         with torch.no_grad():

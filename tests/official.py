@@ -26,6 +26,24 @@ _STGCN = [
     (r"\btcn_norm\.", "tcn.3."),
     (r"\bshortcut\.", "residual."),
 ]
+_BIGRU = [
+    (r"\bgru\.layers\.(\d)\.0\.(\w+)_l0$", r"encoder.gru.\2_l\1"),  # two forward GRUs are, by the official names,
+    (r"\bgru\.layers\.(\d)\.1\.(\w+)_l0$", r"encoder.gru.\2_l\1_reverse"),  # the two directions of a layer
+    (r"\b(?<!\.)gru\.(weight|bias)", r"encoder.gru.\1"),
+]
+_DSTA = [
+    (r"\bstem\.0\.", "proj."),
+    (r"\bstem\.1\.", "input_map.0."),
+    (r"\bjoints\.(\d)\.", r"graph_layers.\1.s."),
+    (r"\bframes\.(\d)\.", r"graph_layers.\1.t."),
+    (r"\b([st])\.alpha$", r"alpha\1"),
+    (r"\b([st])\.shared$", r"attention0\1"),
+    (r"\b([st])\.qk\.", r"in_net\1."),
+    (r"\b([st])\.out\.", r"out_net\1."),
+    (r"\b([st])\.ff\.", r"ff_net\1."),
+    (r"\b([st])\.out_shortcut\.", r"down\g<1>1."),
+    (r"\b([st])\.(ff_)?shortcut\.", r"down\g<1>2."),
+]
 _NECK = [
     (r"\bmask\.norm\.", "neck.norm0."),
     (r"\bmask\.", "neck.Attn."),
@@ -42,6 +60,8 @@ _MOCO = [
 ]
 RULES: dict[str, list[tuple[str, str]]] = {
     "stgcn": _STGCN,
+    "bigru": _BIGRU,
+    "dsta": _DSTA,
     "mhsam": [*_NECK, (r"^neck\.", "")],
     "skeletonclr": _MOCO,
     "aimclr": _MOCO,
@@ -67,6 +87,8 @@ RULES: dict[str, list[tuple[str, str]]] = {
         (r"^queue\.keys$", "queue_z"),
         (r"^queue\.position$", "queue_ptr_z"),
         *_STGCN,
+        *_BIGRU,
+        *_DSTA,
     ],
 }
 
@@ -74,6 +96,8 @@ RULES: dict[str, list[tuple[str, str]]] = {
 # backbone, a second projector, and the queues of local keys.
 UNUSED: dict[str, str] = {
     "stgcn": r"fc\.(weight|bias)",
+    "bigru": r"fc\.(weight|bias)",
+    "dsta": r"fc\.(weight|bias)",
     "mhsam": r"(?!)",
     "skeletonclr": r"(?!)",
     "aimclr": r"(?!)",
@@ -134,16 +158,17 @@ def load(kind: str, module: nn.Module, arrays: Arrays, prefix: str) -> None:
 def feeds_batchnorm(ours: str, kind: str = "") -> bool:
     """Whether the gradient of this bias is rounding noise, as a BatchNorm behind it removes any constant.
 
-    Not so for the graph convolution: its bias meets the column sums of A, which differ from joint to joint.
+    Not so for ST-GCN's graph convolution: its bias meets the column sums of A, which differ from joint to joint.
     """
+    stgcn, dsta = r"\b(tcn|shortcut\.0)", r"\b(stem|out|ff|out_shortcut|ff_shortcut)\.0"
     head = r"|^query\.head\.0" if kind == "skelemixclr" else ""
-    return re.search(rf"(\b(tcn|shortcut\.0){head})\.bias$", ours) is not None
+    return re.search(rf"({stgcn}|{dsta}{head})\.bias$", ours) is not None
 
 
 def error(got: Tensor, want: Tensor, relative: bool = False) -> float:
     """The largest absolute difference; on request as a share of the largest value wanted."""
     assert got.shape == want.shape, (got.shape, want.shape)
-    distance = float((got.double() - want.double()).abs().max())
+    distance = float((got.detach().double() - want.detach().double()).abs().max())
     return distance / max(float(want.double().abs().max()), 1e-12) if relative else distance
 
 

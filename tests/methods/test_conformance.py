@@ -23,7 +23,13 @@ AT = At(epoch=0, step=1, steps=3, epochs=4)
 LATER = At(epoch=3, step=2, steps=3, epochs=4)
 
 # Small enough to run in a moment. Only the fields that a config has are taken.
-SMALL_BACKBONE = {"width": 4, "out": 16, "hidden": 8, "layers": 2, "frames": FRAMES}
+SMALL_BACKBONE = {
+    "width": 4,
+    "out": 16,
+    "hidden": 8,
+    "layers": 2,
+    "blocks": ((8, 8, 4, 1), (8, 16, 4, 2), (16, 16, 4, 2)),
+}
 SMALL_METHOD = {
     "dim": 8,
     "queue": 32,
@@ -191,7 +197,9 @@ def test_momentum_copies_follow_slowly(method, backbone):
     train(made, steps=3)
     moved = {name: float((p.detach() - before[name]).abs().max()) for name, p in made.named_parameters()}
     copies = frozen(made).keys()
-    assert all(moved[name] > 0 for name in copies), [name for name in copies if not moved[name]]
+    # A copy stands still only where its original does (what the pooled step of a bidirectional GRU does not see).
+    still = [name for name in copies if not moved[name] and moved.get(name.replace("key.", "query.", 1), 1.0)]
+    assert not still
     fastest = max(moved[name] for name in moved if name not in copies)
     assert all(moved[name] < 0.05 * fastest for name in copies)
 

@@ -14,12 +14,14 @@ from tests import official
 
 
 class Neck(nn.Module):
-    """Mask and projector as the official neck bundles them, C = 256."""
+    """Mask and projector as the official neck bundles them."""
 
-    def __init__(self, lam: float = 2.0, heads: int = 8) -> None:
+    def __init__(
+        self, lam: float = 2.0, heads: int = 8, width: int = 256, hidden: int = 256, dim: int = 128
+    ) -> None:
         super().__init__()
-        self.mask = AttentionMask(256, heads, lam)
-        self.projector = moco.norm_head(256, 256, 128)
+        self.mask = AttentionMask(width, heads, lam)
+        self.projector = moco.norm_head(width, hidden, dim)
 
     def pooled(self, tokens: Tensor, mask: Tensor) -> dict[str, Tensor]:
         f_s, f_ns = salient_pair(tokens, mask)
@@ -162,3 +164,34 @@ def test_lambda_drives_the_mask_to_its_ends_and_attention_stays_within_a_row():
 def test_heads_must_divide_the_width():
     with pytest.raises(ValueError, match="3 heads, width 16"):
         AttentionMask(16, 3, 2.0)
+
+
+# --- of a sequence, where the last token alone is pooled (BiGRU) --------------------------------------------
+
+
+@torch.no_grad()
+def test_last_token_pooling_equals_golden(golden):
+    arrays = golden("mhsam_gru")
+    net = Neck(heads=4, width=32, hidden=16, dim=8)
+    official.load("mhsam", net, arrays, "sd/")
+    net.eval()
+    tokens, keys = (torch.tensor(arrays[name]).unsqueeze(1) for name in ("feat", "feat_k"))
+    near(net.mask(tokens[:, 0]), arrays["mask"], 1e-5)
+    mask = net.mask(tokens[:, 0], "last")
+    near(mask, arrays["mask"][:, -1:], 1e-5)
+    for prefix, side, names in (("", tokens, ("z", "z_s", "z_ns")), ("k_", keys, ("z", "s", "ns"))):
+        f_s, f_ns = salient_pair(side, mask)
+        assert official.error(f_s + f_ns, side[:, 0, -1]) < 1e-6
+        for name, feature in zip(names, (side[:, 0, -1], f_s, f_ns), strict=True):
+            near(net.projector(feature), arrays[prefix + name], 1e-4)
+
+
+def test_the_gradient_of_the_last_mask_is_that_of_the_whole_one():
+    """Sparing the other tokens' masks changes no number, forward or backward."""
+    torch.manual_seed(0)
+    module, x = AttentionMask(8, 2, 1.0), torch.randn(3, 6, 8, requires_grad=True)
+    last, whole = module(x, "last"), module(x)[:, -1:]
+    assert official.error(last, whole) < 1e-6
+    wrt = [x, *module.parameters()]
+    for one, other in zip(*(torch.autograd.grad(mask.square().sum(), wrt) for mask in (last, whole)), strict=True):
+        assert official.error(one, other) < 1e-6

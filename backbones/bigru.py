@@ -1,0 +1,89 @@
+"""BiGRU: three layers of gated recurrent units that read both persons of a frame as one vector (Table 13).
+
+After Predict & Cluster (Su et al., CVPR 2020). Two networks go by this name, and Table 2 does not say which it measured:
+"bidirectional" is what the name says. "released" is what the released module computes: it hands the GRU one frame at
+a time, so both of its directions run forward in time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from backbones import skeleton
+from backbones.base import Backbone, Features, MaskPooling
+
+PERSONS = 2  # in one vector; the other three backbones' rows are single persons
+INPUT = 3 * skeleton.V * PERSONS  # "input size" of Table 13: 150
+
+
+class ForwardPairs(nn.Module):
+    """Layers of two independent GRUs that both run forward in time, their outputs side by side.
+
+    Equals a bidirectional GRU that is given one frame at a time and keeps its states: a direction that only ever sees
+    one frame has no backward. Whole sequences per call spare the sixty-four small calls of that form.
+    """
+
+    def __init__(self, inputs: int, hidden: int, layers: int) -> None:
+        super().__init__()
+        sizes = [inputs] + [2 * hidden] * (layers - 1)
+        self.layers = nn.ModuleList(
+            nn.ModuleList(nn.GRU(size, hidden, batch_first=True) for _ in range(2)) for size in sizes
+        )
+
+    def forward(self, x: Tensor) -> tuple[Tensor, None]:
+        """(B, T, inputs) -> (B, T, 2 hidden), and no final states: nothing reads them."""
+        for pair in self.layers:
+            assert isinstance(pair, nn.ModuleList)
+            x = torch.cat([gru(x)[0] for gru in pair], dim=2)
+        return x, None
+
+
+class BiGRU(Backbone):
+    """(B, 3, T, V, M) -> tokens (B, 1, T, C), one hidden state per frame, and pooled (B, C), the last of them.
+
+    C is twice the hidden size. A missing second person is a vector of zeros, as in the stored data. Bidirectional, the
+    backward half of the last state has seen the last frame alone.
+
+    Raises:
+        ValueError: for more than two persons.
+    """
+
+    REVISION: ClassVar[int] = 1
+
+    @dataclass(frozen=True)
+    class Config:
+        """Table 13."""
+
+        hidden: int = 1024  # of each direction
+        layers: int = 3
+        direction: Literal["bidirectional", "released"] = "bidirectional"
+        mask_pooling: MaskPooling = "last"  # of masked tokens: the last frame (released) or the mean (equations 5 to 7)
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.width = 2 * config.hidden
+        self.mask_pooling = config.mask_pooling
+        self.input_norm = nn.BatchNorm1d(INPUT)
+        self.gru: nn.Module
+        if config.direction == "released":
+            self.gru = ForwardPairs(INPUT, config.hidden, config.layers)
+        else:
+            self.gru = nn.GRU(INPUT, config.hidden, config.layers, batch_first=True, bidirectional=True)
+        for parameter in self.gru.parameters():
+            if parameter.dim() == 2:
+                nn.init.xavier_uniform_(parameter)
+
+    def forward(self, x: Tensor) -> Features:
+        """x (B, 3, T, V, M) -> Features."""
+        batch, _, frames, _, persons = x.shape
+        if persons > PERSONS:
+            raise ValueError(f"BiGRU reads at most {PERSONS} persons, got {persons}")
+        x = F.pad(x, (0, PERSONS - persons))
+        rows = x.permute(0, 3, 1, 4, 2).reshape(batch, INPUT, frames)  # joint by joint, x y z, person by person
+        states, _ = self.gru(self.input_norm(rows).transpose(1, 2))
+        return Features(states.unsqueeze(1), states[:, -1])
