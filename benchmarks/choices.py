@@ -21,29 +21,32 @@ from benchmarks.tables.base import Cell, unsupported
 from methods import METHODS
 from protocols.checkpoint import replacing
 
+UNSETTABLE = ("classes", "blocks")  # the data set decides; too long for a word
+POSITIVE = (*SIZES, "width", "out", "hidden", "layers", "subsets")
+
 
 class UsageError(Exception):
     """The command line asks for something that does not exist; the message says what does."""
 
 
 def overrides(words: Iterable[str], method: str | None = None) -> tuple[tuple[str, Any], ...]:
-    """--set key=value ..., typed by SIZES and the method's config (of any method, when none is named).
+    """--set key=value ..., typed by SIZES, the backbones' configs and the method's (any method's, when none is named).
 
     Raises:
         UsageError: for an unknown key, or a value of the wrong type.
     """
-    kinds = [METHODS[known("method", method, METHODS)]] if method else list(METHODS.values())
+    chosen = [METHODS[known("method", method, METHODS)]] if method else list(METHODS.values())
     hints: dict[str, Any] = dict(SIZES)
-    for kind in kinds:
+    for kind in (*chosen, *BACKBONES.values()):
         resolved = typing.get_type_hints(kind.Config)
-        hints |= {f.name: resolved[f.name] for f in fields(kind.Config) if f.name != "classes"}  # the data set decides
+        hints |= {f.name: resolved[f.name] for f in fields(kind.Config) if f.name not in UNSETTABLE}
     parsed = []
     for word in words:
         key, equals, text = word.partition("=")
         if not equals:
             raise UsageError(f"--set wants key=value, got {word!r}")
         value = _value(known("setting", key, hints), text, hints[key])
-        if key in SIZES and value <= 0:
+        if key in POSITIVE and value <= 0:
             raise UsageError(f"--set {key} wants a number above 0, got {text!r}")
         parsed.append((key, value))
     return tuple(parsed)
@@ -75,11 +78,13 @@ def _value(key: str, text: str, hint: Any) -> Any:
 def single(arguments: argparse.Namespace, settings: Settings, data: str) -> list[Cell]:
     """One evaluation per seed, from --method --backbone --split --stream --protocol."""
     method = known("method", arguments.method, METHODS)
-    known("backbone", arguments.backbone or "stgcn", BACKBONES)
+    backbone = known("backbone", arguments.backbone or "stgcn", BACKBONES)
     split = known(f"split of {data}", arguments.split or "xsub", catalog.dataset(data).splits)
     stream = known("stream", arguments.stream or "joint", STREAMS)
     protocol = known("protocol", arguments.protocol or "linear", ("linear", "knn"))
-    pretrainings = [recipes.pretraining(settings, method, data, split, stream, seed) for seed in settings.seeds]
+    pretrainings = [
+        recipes.pretraining(settings, method, data, split, stream, seed, backbone) for seed in settings.seeds
+    ]
     if reason := unsupported(pretrainings[0]):
         raise UsageError(reason)
     evaluations = tuple(recipes.evaluation(settings, protocol, p, data, split) for p in pretrainings)

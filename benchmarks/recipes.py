@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from backbones import STGCN
+from backbones import DSTA, STGCN, BiGRU
 from benchmarks.datasets import catalog
 from benchmarks.runs import Data, Evaluate, Fuse, Pretrain, Raw, Run, Select, Untrained
 from benchmarks.sizes import DEMO, IRDS, SMOKE, Size, changed, resized
@@ -49,7 +49,8 @@ class Recipe:
     """One method's settings at full size."""
 
     config: Any
-    backbone: STGCN.Config = field(default_factory=STGCN.Config)
+    backbone: str = "stgcn"
+    backbone_config: Any = field(default_factory=STGCN.Config)
     frames: int = 64
     batch: int = 128
     epochs: int = 300
@@ -75,7 +76,7 @@ PAPER: dict[str, Recipe] = {
 
 def _released(config: Any) -> Recipe:
     """The configuration files of CrosSCLR and of what was built on it: 50 frames, width 16, the last checkpoint."""
-    return Recipe(config, backbone=_RELEASED_STGCN, frames=50, linear=_RELEASED_LINEAR, select="last")
+    return Recipe(config, backbone_config=_RELEASED_STGCN, frames=50, linear=_RELEASED_LINEAR, select="last")
 
 
 OFFICIAL: dict[str, Recipe] = {
@@ -85,7 +86,7 @@ OFFICIAL: dict[str, Recipe] = {
     "hiclr": _released(HiCLR.Config(key_init="redrawn")),
     "skelemixclr": Recipe(
         SkeleMixCLR.Config(mixes=3, combine="sum", key_init="redrawn"),
-        backbone=STGCN.Config(width=16),
+        backbone_config=STGCN.Config(width=16),
         sgd=SGD(milestones=()),
         linear=replace(_RELEASED_LINEAR, epochs=150),
         select="last",
@@ -95,15 +96,41 @@ OFFICIAL: dict[str, Recipe] = {
         linear=linear.Config(sgd=SGD(lr=3.0, milestones=(60, 100), weight_decay=0.0), epochs=150, report="best"),
         select="last",
     ),
-    "supervised": Recipe(Supervised.Config(), backbone=_RELEASED_STGCN, frames=50, select="last"),
+    "supervised": Recipe(Supervised.Config(), backbone_config=_RELEASED_STGCN, frames=50, select="last"),
 }
 
+# The other backbones of Table 2. Tables 13 and 14 are all that is published of them; the release has their networks, no
+# configuration. Table 13 says "BIGRU" and equations 5 to 7 a mean over tokens; the released network is neither.
+OTHERS: dict[str, dict[str, Any]] = {
+    "paper": {"bigru": BiGRU.Config(mask_pooling="mean"), "dsta": DSTA.Config()},
+    "official": {"bigru": BiGRU.Config(direction="released"), "dsta": DSTA.Config()},
+}
+# Settings of methods that depend on the backbone: the released inner widths of SkeAttnCLR's heads.
+WITH: dict[str, dict[str, Any]] = {"bigru": {"projector_hidden": 1024, "predictor_hidden": 256}}
+# The one release with a transformer of its own.
+_HICLR_DSTA = Recipe(
+    replace(OFFICIAL["hiclr"].config, hidden_share=0.2),
+    backbone="dsta",
+    backbone_config=DSTA.Config(
+        blocks=(
+            (32, 32, 16, 1), (32, 32, 16, 1), (32, 64, 16, 2), (64, 64, 16, 1),
+            (64, 128, 32, 2), (128, 128, 32, 1), (128, 128, 32, 1), (128, 256, 32, 1),
+        ),
+        temporal="convolution",
+        dropout=0.5,
+    ),
+    frames=50,
+    sgd=SGD(weight_decay=5e-4),
+    linear=replace(_RELEASED_LINEAR, sgd=replace(_RELEASED_LINEAR.sgd, milestones=(30, 80))),
+    select="last",
+)  # fmt: skip
 
-def recipe_of(recipe: str, method: str, data: str, stream: str) -> Recipe:
+
+def recipe_of(recipe: str, method: str, data: str, stream: str, backbone: str = "stgcn") -> Recipe:
     """The recipe's settings for one method, at full size.
 
     Raises:
-        ValueError: when the recipe does not know the method.
+        ValueError: when the recipe does not know the method or the backbone.
     """
     known = {"paper": PAPER, "official": OFFICIAL}[recipe]
     if method not in known:
@@ -112,7 +139,19 @@ def recipe_of(recipe: str, method: str, data: str, stream: str) -> Recipe:
     if (recipe, method, data, stream) == ("official", "skeattnclr", "ntu60", "joint"):
         # The two released NTU-60 joint configurations, and only they, give L_ns no weight.
         found = replace(found, config=replace(found.config, mu=1.0))
-    return found
+    return found if backbone == found.backbone else _moved(found, recipe, method, backbone)
+
+
+def _moved(found: Recipe, recipe: str, method: str, backbone: str) -> Recipe:
+    """A method's recipe on another backbone than its own."""
+    if (recipe, method, backbone) == ("official", "hiclr", "dsta"):
+        return _HICLR_DSTA
+    if backbone not in OTHERS[recipe]:
+        raise ValueError(f"recipe {recipe} has no settings for {backbone}; add them to OTHERS in recipes.py")
+    changes = {key: value for key, value in WITH.get(backbone, {}).items() if hasattr(found.config, key)}
+    return replace(
+        found, config=replace(found.config, **changes), backbone=backbone, backbone_config=OTHERS[recipe][backbone]
+    )
 
 
 def size_of(settings: Settings, data: str) -> Size | None:
@@ -122,9 +161,9 @@ def size_of(settings: Settings, data: str) -> Size | None:
     return {"smoke": SMOKE, "demo": DEMO}[settings.scale]
 
 
-def resolve(settings: Settings, method: str, data: str, stream: str) -> Recipe:
+def resolve(settings: Settings, method: str, data: str, stream: str, backbone: str = "stgcn") -> Recipe:
     """The complete settings of one method on one data set and stream at the asked-for scale."""
-    found = recipe_of(settings.recipe, method, data, stream)
+    found = recipe_of(settings.recipe, method, data, stream, backbone)
     size = size_of(settings, data)
     return changed(resized(found, size) if size else found, dict(settings.overrides))
 
@@ -135,10 +174,17 @@ def data_of(settings: Settings, name: str, split: str, frames: int) -> Data:
 
 
 def pretraining(
-    settings: Settings, method: str, data: str, split: str, stream: str, seed: int, **changes: Any
+    settings: Settings,
+    method: str,
+    data: str,
+    split: str,
+    stream: str,
+    seed: int,
+    backbone: str = "stgcn",
+    **changes: Any,
 ) -> Pretrain:
     """A fully resolved pretraining; --set and then `changes`, what a table varies, replace fields of the config."""
-    found = resolve(settings, method, data, stream)
+    found = resolve(settings, method, data, stream, backbone)
     known = {key: value for key, value in settings.overrides if hasattr(found.config, key)}
     config = replace(found.config, **known | changes)
     if hasattr(config, "classes"):
@@ -147,8 +193,8 @@ def pretraining(
     return Pretrain(
         method=method,
         config=config,
-        backbone="stgcn",
-        backbone_config=found.backbone,
+        backbone=found.backbone,
+        backbone_config=found.backbone_config,
         data=data_of(settings, data, split, found.frames),
         stream=stream,
         sgd=found.sgd,
@@ -164,7 +210,7 @@ def untrained(settings: Settings, method: str, data: str, stream: str, seed: int
     """The backbone of a method's recipe with random weights; see runs.Untrained for `calibrate`."""
     found = resolve(settings, method, data, stream)
     init: moco.Init = getattr(found.config, "init", "torch")
-    return Untrained("stgcn", found.backbone, stream, seed, init, calibrate)
+    return Untrained(found.backbone, found.backbone_config, stream, seed, init, calibrate)
 
 
 def evaluation(
@@ -177,7 +223,8 @@ def evaluation(
 ) -> Evaluate:
     """A protocol with the settings that belong to the encoder's recipe; `changes` replace fields of its config."""
     method = encoder.method if isinstance(encoder, Pretrain) else "skeletonclr"
-    found = resolve(settings, method, data, encoder.stream)
+    backbone = "stgcn" if isinstance(encoder, Raw) else encoder.backbone
+    found = resolve(settings, method, data, encoder.stream, backbone)
     config = {"linear": found.linear, "knn": knn.Config(), "raw": raw.Config()}[protocol]
     return Evaluate(
         protocol=protocol,

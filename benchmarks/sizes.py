@@ -16,8 +16,8 @@ from protocols.sgd import SGD
 if TYPE_CHECKING:
     from benchmarks.recipes import Recipe
 
-# What --set may change besides the fields of the methods' configs: sizes, so that a full-scale table can be tried.
-SIZES: dict[str, type] = {"epochs": int, "batch": int, "lr": float, "frames": int, "width": int,
+# What --set may change besides the fields of methods' and backbones' configs, so that a full-scale table can be tried.
+SIZES: dict[str, type] = {"epochs": int, "batch": int, "lr": float, "frames": int,
                           "linear_epochs": int, "linear_batch": int}  # fmt: skip
 
 
@@ -25,8 +25,7 @@ SIZES: dict[str, type] = {"epochs": int, "batch": int, "lr": float, "frames": in
 class Size:
     """What a scale replaces in a recipe."""
 
-    width: int
-    out: int
+    backbones: dict[str, dict[str, Any]]  # fields of each one's config; one that is not named keeps its full size
     frames: int
     batch: int
     queue: int
@@ -36,37 +35,49 @@ class Size:
     monitor: knn.Config
     linear: linear.Config
     dim: int = 64
-    dropout: float = 0.0  # few steps learn nothing through half of the features
     init: moco.Init = "torch"  # few steps do not leave the small released weights
     lr: float | None = None  # of the pretraining; None is the recipe's
 
 
+# No dropout: few steps learn nothing through half of the features.
 SMOKE = Size(
-    width=4, out=32, frames=16, batch=16, queue=64, epochs=1, milestones=(1,), monitor_every=1,
+    backbones={
+        "stgcn": {"width": 4, "out": 32, "dropout": 0.0},
+        "bigru": {"hidden": 16},
+        "dsta": {"blocks": ((8, 8, 4, 1), (8, 16, 4, 2), (16, 32, 8, 2)), "dropout": 0.0},
+    },
+    frames=16, batch=16, queue=64, epochs=1, milestones=(1,), monitor_every=1,
     monitor=knn.Config(), dim=16,
     linear=linear.Config(sgd=SGD(lr=3.0, milestones=(24,), weight_decay=0.0), epochs=40, batch=32),
 )  # fmt: skip
+_SMALL: dict[str, dict[str, Any]] = {
+    "stgcn": {"width": 8, "out": 64, "dropout": 0.0},
+    "bigru": {"hidden": 32},
+    "dsta": {
+        "blocks": ((16, 16, 4, 1), (16, 32, 8, 2), (32, 32, 8, 1), (32, 64, 16, 2), (64, 64, 16, 1)),
+        "dropout": 0.0,
+    },
+}
 DEMO = Size(
-    width=8, out=64, frames=16, batch=16, queue=256, epochs=4, milestones=(3,), monitor_every=4,
+    backbones=_SMALL, frames=16, batch=16, queue=256, epochs=4, milestones=(3,), monitor_every=4,
     monitor=knn.Config(), lr=0.03,
     linear=linear.Config(sgd=SGD(lr=3.0, milestones=(60,), weight_decay=0.0), batch=64),
 )  # fmt: skip
 IRDS = Size(
-    width=8, out=64, frames=16, batch=64, queue=512, epochs=60, milestones=(50,), monitor_every=10,
+    backbones=_SMALL, frames=16, batch=64, queue=512, epochs=60, milestones=(50,), monitor_every=10,
     monitor=knn.Config(), linear=linear.Config(),
 )  # fmt: skip
 
 
 def resized(recipe: Recipe, size: Size) -> Recipe:
     """The recipe at another size."""
-    config, width = _fitted(recipe, size.frames, size.epochs), size.width
-    wanted = {"init": size.init, "queue": size.queue, "dim": size.dim}
+    config = _fitted(recipe, size.frames, size.epochs)
+    wanted = {"init": size.init, "queue": size.queue, "dim": size.dim, "projector_hidden": 0, "predictor_hidden": 0}
     changes = {name: value for name, value in wanted.items() if hasattr(config, name)}
-    backbone = replace(recipe.backbone, width=width, out=size.out, dropout=size.dropout)
     return replace(
         recipe,
         config=replace(config, **changes),
-        backbone=backbone,
+        backbone_config=replace(recipe.backbone_config, **size.backbones.get(recipe.backbone, {})),
         frames=size.frames,
         batch=size.batch,
         epochs=size.epochs,
@@ -76,14 +87,16 @@ def resized(recipe: Recipe, size: Size) -> Recipe:
 
 
 def changed(recipe: Recipe, wanted: dict[str, Any]) -> Recipe:
-    """The recipe with the sizes that --set names."""
+    """The recipe with the sizes and the fields of its backbone that --set names."""
     same = {key: wanted[key] for key in ("epochs", "batch", "frames") if key in wanted}
     return replace(
         recipe,
         **same,
         config=_fitted(recipe, same.get("frames", recipe.frames), same.get("epochs", recipe.epochs)),
         sgd=replace(recipe.sgd, lr=wanted.get("lr", recipe.sgd.lr)),
-        backbone=replace(recipe.backbone, width=wanted.get("width", recipe.backbone.width)),
+        backbone_config=replace(
+            recipe.backbone_config, **{k: v for k, v in wanted.items() if hasattr(recipe.backbone_config, k)}
+        ),
         linear=replace(
             recipe.linear,
             epochs=wanted.get("linear_epochs", recipe.linear.epochs),

@@ -77,7 +77,7 @@ def _config(name: str, index: int | None = None, ours_only: bool = False) -> Dec
 
 
 def _backbone(name: str) -> Decision:
-    return Decision(f"`{name}` of the backbone", lambda recipe: getattr(recipe.backbone, name))
+    return Decision(f"`{name}` of the backbone", lambda recipe: getattr(recipe.backbone_config, name))
 
 
 def _sgd(name: str) -> Decision:
@@ -125,7 +125,7 @@ DECISIONS: dict[str, dict[str, Decision]] = {
         "edge_importance_weighting": _backbone("edge_importance"),
         "graph_args": Decision(
             "`graph` of the backbone; two graphs in circulation go by the printed words",
-            lambda recipe: recipe.backbone.graph,
+            lambda recipe: recipe.backbone_config.graph,
             allowed=("agcn", "stgcn"),
         ),
     },

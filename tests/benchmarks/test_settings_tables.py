@@ -36,7 +36,7 @@ def test_a_drift_is_marked(monkeypatch: pytest.MonkeyPatch) -> None:
     drifted = replace(
         own,
         config=replace(own.config, tau=0.07, mix_parts=(3, 5)),
-        backbone=replace(own.backbone, graph="none"),
+        backbone_config=replace(own.backbone_config, graph="none"),
     )
     monkeypatch.setitem(recipes.PAPER, "skeattnclr", drifted)
     tables = settings_tables()
