@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NoReturn
 
 OK, USAGE, MISSING, FAILED, STOPPED = 0, 2, 3, 4, 130
-TABLES = ("1", "3", "4", "7", "8", "9", "10", "11", "12", "15", "16", "17", "irds")
+TABLES = ("1", "2", "3", "4", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "17", "irds")
 FIGURES = ("skeletons",)
 PROFILES = ("data",)
 HERE = Path(__file__).resolve().parent

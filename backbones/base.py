@@ -29,6 +29,11 @@ class Backbone(nn.Module):
     width: int  # C
     mask_pooling: MaskPooling = "mean"  # how tokens that a mask has weighted become one vector
 
+    @property
+    def neck(self) -> int:
+        """Inner width of SkeAttnCLR's released projector, which differs by backbone: C unless overridden."""
+        return self.width
+
     def grid(self, frames: int) -> tuple[int, int] | None:
         """(T', V) when the n = T' * V tokens form a frame-major grid, None for a sequence model."""
         return None

@@ -1,8 +1,8 @@
 """BiGRU: three layers of gated recurrent units that read both persons of a frame as one vector (Table 13).
 
-After Predict & Cluster (Su et al., CVPR 2020). Two networks go by this name, and Table 2 does not say which it measured:
-"bidirectional" is what the name says. "released" is what the released module computes: it hands the GRU one frame at
-a time, so both of its directions run forward in time.
+After Predict & Cluster (Su et al., CVPR 2020). Two networks go by this name, and Table 2 does not say which it
+measured: "bidirectional" is what the name says. "released" is what the released module computes: it hands the GRU one
+frame at a time, so both of its directions run forward in time.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from backbones import skeleton
 from backbones.base import Backbone, Features, MaskPooling
 
-PERSONS = 2  # in one vector; the other three backbones' rows are single persons
+PERSONS = 2  # in one vector; a row of the other backbones is one person
 INPUT = 3 * skeleton.V * PERSONS  # "input size" of Table 13: 150
 
 
@@ -59,24 +59,29 @@ class BiGRU(Backbone):
     class Config:
         """Table 13."""
 
-        hidden: int = 1024  # of each direction
+        hidden_size: int = 1024  # of each direction
         layers: int = 3
         direction: Literal["bidirectional", "released"] = "bidirectional"
         mask_pooling: MaskPooling = "last"  # of masked tokens: the last frame (released) or the mean (equations 5 to 7)
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        self.width = 2 * config.hidden
+        self.width = 2 * config.hidden_size
         self.mask_pooling = config.mask_pooling
         self.input_norm = nn.BatchNorm1d(INPUT)
         self.gru: nn.Module
         if config.direction == "released":
-            self.gru = ForwardPairs(INPUT, config.hidden, config.layers)
+            self.gru = ForwardPairs(INPUT, config.hidden_size, config.layers)
         else:
-            self.gru = nn.GRU(INPUT, config.hidden, config.layers, batch_first=True, bidirectional=True)
+            self.gru = nn.GRU(INPUT, config.hidden_size, config.layers, batch_first=True, bidirectional=True)
         for parameter in self.gru.parameters():
             if parameter.dim() == 2:
                 nn.init.xavier_uniform_(parameter)
+
+    @property
+    def neck(self) -> int:
+        """C / 2: as wide as one direction."""
+        return self.width // 2
 
     def forward(self, x: Tensor) -> Features:
         """x (B, 3, T, V, M) -> Features."""

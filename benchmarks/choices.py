@@ -22,7 +22,7 @@ from methods import METHODS
 from protocols.checkpoint import replacing
 
 UNSETTABLE = ("classes", "blocks")  # the data set decides; too long for a word
-POSITIVE = (*SIZES, "width", "out", "hidden", "layers", "subsets")
+POSITIVE = (*SIZES, "width", "out", "hidden", "hidden_size", "layers", "subsets")
 
 
 class UsageError(Exception):

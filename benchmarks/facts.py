@@ -7,9 +7,11 @@ with, and under one recipe a row may still come from another (Table 1's "Baselin
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import fields
+from typing import Any
 
 from benchmarks.outcomes import Outcome, Records
-from benchmarks.runs import Evaluate, Fuse, Pretrain, Run
+from benchmarks.runs import Evaluate, Fuse, Pretrain, Raw, Run
 from benchmarks.tables.base import Skip
 
 CHECKPOINT = {
@@ -26,6 +28,7 @@ REPORT = {
 def facts(found: list[Outcome]) -> dict[str, str]:
     """Heading -> sentence, for everything that at least one row has; "Runs" is always there."""
     sentences = {
+        "Backbone": _sentence(found, _backbone),
         "Training": _sentence(found, _size),
         "Checkpoint": _sentence(found, _checkpoint),
         "Accuracy": _sentence(found, _report),
@@ -64,18 +67,30 @@ def preparation(found: list[Outcome], records: Records) -> str:
     return "; ".join(said)
 
 
+def _backbone(run: Evaluate) -> str | None:
+    if isinstance(run.encoder, Raw):
+        return None
+    config = run.encoder.backbone_config
+    settings = (f"{f.name.replace('_', ' ')} {_shown(getattr(config, f.name))}" for f in fields(config))
+    return f"{run.encoder.backbone} ({', '.join(settings)})"
+
+
+def _shown(value: Any) -> str:
+    """A setting in few characters; tuples of tuples as 64-128-32-2 64-64-16-1."""
+    if isinstance(value, tuple):
+        return (" " if isinstance(value[0], tuple) else "-").join(_shown(item) for item in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def _size(run: Evaluate) -> str | None:
     encoder = run.encoder
     if not isinstance(encoder, Pretrain):
         return None
-    width = getattr(encoder.backbone_config, "width", None)
-    backbone = encoder.backbone + ("" if width is None else f" of width {width}")
     epochs = f"{encoder.epochs} epoch" + "s" * (encoder.epochs != 1)
-    dropout = getattr(encoder.backbone_config, "dropout", 0.0)
     init = getattr(encoder.config, "init", "its own")
     return (
-        f"{backbone}, dropout {dropout:g}, initial weights `{init}`, {encoder.data.frames} frames, "
-        f"batch {encoder.batch}, {epochs} from learning rate {encoder.sgd.lr:g}"
+        f"initial weights `{init}`, {encoder.data.frames} frames, batch {encoder.batch}, {epochs} from learning rate "
+        f"{encoder.sgd.lr:g}"
     )
 
 

@@ -105,8 +105,6 @@ OTHERS: dict[str, dict[str, Any]] = {
     "paper": {"bigru": BiGRU.Config(mask_pooling="mean"), "dsta": DSTA.Config()},
     "official": {"bigru": BiGRU.Config(direction="released"), "dsta": DSTA.Config()},
 }
-# Settings of methods that depend on the backbone: the released inner widths of SkeAttnCLR's heads.
-WITH: dict[str, dict[str, Any]] = {"bigru": {"projector_hidden": 1024, "predictor_hidden": 256}}
 # The one release with a transformer of its own.
 _HICLR_DSTA = Recipe(
     replace(OFFICIAL["hiclr"].config, hidden_share=0.2),
@@ -148,10 +146,7 @@ def _moved(found: Recipe, recipe: str, method: str, backbone: str) -> Recipe:
         return _HICLR_DSTA
     if backbone not in OTHERS[recipe]:
         raise ValueError(f"recipe {recipe} has no settings for {backbone}; add them to OTHERS in recipes.py")
-    changes = {key: value for key, value in WITH.get(backbone, {}).items() if hasattr(found.config, key)}
-    return replace(
-        found, config=replace(found.config, **changes), backbone=backbone, backbone_config=OTHERS[recipe][backbone]
-    )
+    return replace(found, backbone=backbone, backbone_config=OTHERS[recipe][backbone])
 
 
 def size_of(settings: Settings, data: str) -> Size | None:

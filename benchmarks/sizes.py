@@ -43,7 +43,7 @@ class Size:
 SMOKE = Size(
     backbones={
         "stgcn": {"width": 4, "out": 32, "dropout": 0.0},
-        "bigru": {"hidden": 16},
+        "bigru": {"hidden_size": 16},
         "dsta": {"blocks": ((8, 8, 4, 1), (8, 16, 4, 2), (16, 32, 8, 2)), "dropout": 0.0},
     },
     frames=16, batch=16, queue=64, epochs=1, milestones=(1,), monitor_every=1,
@@ -52,7 +52,7 @@ SMOKE = Size(
 )  # fmt: skip
 _SMALL: dict[str, dict[str, Any]] = {
     "stgcn": {"width": 8, "out": 64, "dropout": 0.0},
-    "bigru": {"hidden": 32},
+    "bigru": {"hidden_size": 32},
     "dsta": {
         "blocks": ((16, 16, 4, 1), (16, 32, 8, 2), (32, 32, 8, 1), (32, 64, 16, 2), (64, 64, 16, 1)),
         "dropout": 0.0,
@@ -72,7 +72,7 @@ IRDS = Size(
 def resized(recipe: Recipe, size: Size) -> Recipe:
     """The recipe at another size."""
     config = _fitted(recipe, size.frames, size.epochs)
-    wanted = {"init": size.init, "queue": size.queue, "dim": size.dim, "projector_hidden": 0, "predictor_hidden": 0}
+    wanted = {"init": size.init, "queue": size.queue, "dim": size.dim}
     changes = {name: value for name, value in wanted.items() if hasattr(config, name)}
     return replace(
         recipe,

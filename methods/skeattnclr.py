@@ -19,6 +19,8 @@ from methods import augment, losses, moco
 from methods.base import At, Encoder, Method
 from methods.mhsam import AttentionMask, salient_pair
 
+PREDICTOR = 256  # inner width of the released predictors, whatever the backbone; a narrower backbone's own width
+
 
 class Branch(nn.Module):
     """Backbone, attention mask and projector P: what exists once for the query and once as momentum copy."""
@@ -27,7 +29,7 @@ class Branch(nn.Module):
         super().__init__()
         self.backbone = backbone
         self.mask = AttentionMask(backbone.width, config.heads, config.lam)
-        self.projector = moco.norm_head(backbone.width, config.projector_hidden or backbone.width, config.dim)
+        self.projector = moco.norm_head(backbone.width, config.hidden or backbone.neck, config.dim)
 
     def forward(self, x: Tensor) -> Features:
         """x (B, 3, T, V, M) -> Features."""
@@ -56,8 +58,7 @@ class SkeAttnCLR(Method):
         heads: int = 8  # of the attention mask (Table 17)
         opposition: bool = True  # q_s and q_ns are each other's negative (Table 7)
         predictor: bool = True  # z_q, q_s, q_ns pass a predictor each, as in the release; keys never do
-        projector_hidden: int = 0  # inner width of P; 0 is the backbone's width
-        predictor_hidden: int = 0  # inner width of the predictors; 0 is the backbone's width
+        hidden: int = 0  # inner width of projector and predictors; 0 is the release's, by the backbone
         mix_parts: tuple[int, int] = (3, 4)  # spatial_l, spatial_u, of five body parts
         mix_units: tuple[int, int] = (4, 7)  # temporal_l, temporal_u, in units of four frames
         mix_per_sample: bool = False  # the release draws one region per batch
@@ -80,7 +81,7 @@ class SkeAttnCLR(Method):
         self.query = Branch(backbone, config)
         self.predict = nn.ModuleDict(
             {
-                name: moco.norm_head(config.dim, config.predictor_hidden or backbone.width, config.dim)
+                name: moco.norm_head(config.dim, config.hidden or min(backbone.width, PREDICTOR), config.dim)
                 if config.predictor
                 else nn.Identity()
                 for name in ("z", "s", "ns")

@@ -119,7 +119,7 @@ def test_options_may_come_in_any_order_and_twice(tmp_path: Path, capsys: pytest.
 
 
 def test_the_command_line_knows_every_table() -> None:
-    assert set(bench.TABLES) == set(TABLES) | {"8", "9", "10", "11", "12"}
+    assert set(bench.TABLES) == set(TABLES) | {"8", "9", "10", "11", "12", "13", "14"}
 
 
 def test_unwritable_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -148,7 +148,9 @@ def test_truncated_irds_file(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 
 def test_prepared_data_with_a_wrong_checksum(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     row = {"name": "a", "label": 0, "subject": 101, "position": "stand", "correct": 1}
-    clips = [(row | {"subject": s, "name": f"clip{s}"}, np.full((3, 16, 25, 1), s / 100, np.float32)) for s in (101, 102)]
+    clips = [
+        (row | {"subject": s, "name": f"clip{s}"}, np.full((3, 16, 25, 1), s / 100, np.float32)) for s in (101, 102)
+    ]
     frames = recipes.resolve(Settings(), "skeletonclr", "irds", "joint").frames
     folder = prepared.folder_of(tmp_path, "irds", frames)
     toy.put(folder, clips, classes=9, persons=1)

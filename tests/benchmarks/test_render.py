@@ -45,8 +45,10 @@ def test_header_says_what_the_runs_say() -> None:
     text = " ".join(render_table(TABLES["1"], THREE, {}).split())
     assert "**Data:** real recordings: NTU RGB+D 60 xsub (20 of 40 subjects train), xview (" in text
     assert "**Recipe:** `paper` at scale `full` -" in text
-    size = "dropout 0.5, initial weights `released`, {} frames, batch 128, 300 epochs from learning rate 0.1"
-    assert f"stgcn of width 64, {size.format(64)}; Baseline: stgcn of width 16, {size.format(50)}" in text
+    net = "stgcn (width {}, out 256, dropout 0.5, edge importance True, graph {})"
+    assert f"**Backbone:** {net.format(64, 'agcn')}; Baseline: {net.format(16, 'stgcn')} -" in text
+    size = "initial weights `released`, {} frames, batch 128, 300 epochs from learning rate 0.1"
+    assert f"**Training:** {size.format(64)}; Baseline: {size.format(50)} -" in text
     assert "`best-knn`, the one with the best KNN accuracy on the test set, as the paper does; Baseline: `last`" in text
     assert "linear `last`, of the last of 100 epochs; Baseline: linear `best`, of the one of 100 epochs that" in text
     assert "**KNN:**" not in text

@@ -26,7 +26,7 @@ LATER = At(epoch=3, step=2, steps=3, epochs=4)
 SMALL_BACKBONE = {
     "width": 4,
     "out": 16,
-    "hidden": 8,
+    "hidden_size": 8,
     "layers": 2,
     "blocks": ((8, 8, 4, 1), (8, 16, 4, 2), (16, 16, 4, 2)),
 }

@@ -130,23 +130,19 @@ def test_mu_weighs_salient_against_non_salient(skeattnclr, mu):
     assert float(terms["nonsalient"]) == pytest.approx((1 - mu) * other, rel=LOSS)
 
 
-# The same method on the other backbones: (settings of the method, backbone, biases in it that feed a BatchNorm).
-OTHERS: dict[str, tuple[dict[str, Any], Backbone, int]] = {
-    "bigru": (
-        {"projector_hidden": 8, "predictor_hidden": 16},
-        BiGRU(BiGRU.Config(hidden=8, layers=2, direction="released")),
-        0,
-    ),
+# The same method on the other backbones: (backbone, biases in it that feed a BatchNorm).
+OTHERS: dict[str, tuple[Backbone, int]] = {
+    "bigru": (BiGRU(BiGRU.Config(hidden_size=8, layers=2, direction="released")), 0),
     # the stem; four layers per block, and four shortcuts in the second
-    "dsta": ({}, DSTA(DSTA.Config(blocks=((8, 8, 4, 1), (8, 16, 4, 2)))), 1 + 2 * 4 + 4),
+    "dsta": (DSTA(DSTA.Config(blocks=((8, 8, 4, 1), (8, 16, 4, 2)))), 1 + 2 * 4 + 4),
 }
 
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_skeattnclr_step_on_other_backbones_equals_golden(golden, name):
     arrays = golden(f"method_skeattnclr_{name}")
-    settings, backbone, noise = OTHERS[name]
-    config = SkeAttnCLR.Config(**SKEATTNCLR, mix_global_pass=True, **settings)
+    backbone, noise = OTHERS[name]
+    config = SkeAttnCLR.Config(**SKEATTNCLR, mix_global_pass=True)
     method = prepared("skeattnclr", SkeAttnCLR(backbone, "joint", config), arrays)
     terms, gradients = step(method, released_views(arrays, "joint"), AT_10_OF_100)
     got = [float(terms["info"]), float(terms["salient"]) / 0.5, float(terms["nonsalient"]) / 0.5]
@@ -201,13 +197,10 @@ def test_trainable_parameters(kind, width, released, unused):
 
 
 @pytest.mark.parametrize(
-    ("backbone", "settings", "released", "unused"),
-    [
-        (DSTA, {}, 2_610_489, CLASSIFIER + SECOND_PROJECTOR),
-        (BiGRU, {"projector_hidden": 1024, "predictor_hidden": 256}, 66_570_088, 60 * 2049 + 2_230_272),
-    ],
+    ("backbone", "released", "unused"),
+    [(DSTA, 2_610_489, CLASSIFIER + SECOND_PROJECTOR), (BiGRU, 66_570_088, 60 * 2049 + 2_230_272)],
 )
-def test_trainable_parameters_of_skeattnclr_on_other_backbones(backbone, settings, released, unused):
+def test_trainable_parameters_of_skeattnclr_on_other_backbones(backbone, released, unused):
     with torch.device("meta"):
-        method = SkeAttnCLR(backbone(backbone.Config()), "joint", SkeAttnCLR.Config(queue=8, **settings))
+        method = SkeAttnCLR(backbone(backbone.Config()), "joint", SkeAttnCLR.Config(queue=8))
     assert sum(p.numel() for p in method.parameters() if p.requires_grad) == released - unused

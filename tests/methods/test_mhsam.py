@@ -16,9 +16,7 @@ from tests import official
 class Neck(nn.Module):
     """Mask and projector as the official neck bundles them."""
 
-    def __init__(
-        self, lam: float = 2.0, heads: int = 8, width: int = 256, hidden: int = 256, dim: int = 128
-    ) -> None:
+    def __init__(self, lam: float = 2.0, heads: int = 8, width: int = 256, hidden: int = 256, dim: int = 128) -> None:
         super().__init__()
         self.mask = AttentionMask(width, heads, lam)
         self.projector = moco.norm_head(width, hidden, dim)
