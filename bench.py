@@ -17,7 +17,7 @@ from typing import NoReturn
 OK, USAGE, MISSING, FAILED, STOPPED = 0, 2, 3, 4, 130
 TABLES = ("1", "2", "3", "4", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "17", "irds")
 FIGURES = ("skeletons",)
-PROFILES = ("data",)
+PROFILES = ("data", "gru", "train")
 HERE = Path(__file__).resolve().parent
 
 EXAMPLES = """examples:
@@ -112,11 +112,13 @@ def parser() -> Parser:
     data.add_argument("--names", type=Path, metavar="FILE", help="CTR-GCN npz: its skes_available_name.txt")
     data.add_argument("--frame-base", choices=("one", "zero"),
                       help="PKU: number of a video's first frame in the labels (default one)")  # fmt: skip
-    profile = command("profile", "measure how fast a part is on this machine", common)
+    profile = command("profile", "measure how fast a part is on this machine", common, machine)
     profile.add_argument("profile", choices=PROFILES, metavar="NAME", help=", ".join(PROFILES))
     profile.add_argument("--raw", type=Path, metavar="DIR", help="data: recorded .skeleton files (default: made here)")
     profile.add_argument("--files", type=_positive, default=2400, metavar="N", help="data: how many (default 2400)")
-    profile.add_argument("--jobs", type=_positive, metavar="N", help="processes (default: one per core)")
+    profile.add_argument("--batch", type=_positive, metavar="N",
+                         help="train, gru: samples of a step (default: the recipe's; 8 and 16 on a CPU)")  # fmt: skip
+    profile.add_argument("--steps", type=_positive, metavar="N", help="train: of a round (default 2); gru: rounds (5)")
     command("doctor", "check this machine and installation", common)
     return top
 

@@ -8,7 +8,7 @@ frame at a time, so both of its directions run forward in time.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from backbones import skeleton
 from backbones.base import Backbone, Features, MaskPooling
+from backbones.recurrence import run_gru
 
 PERSONS = 2  # in one vector; a row of the other backbones is one person
 INPUT = 3 * skeleton.V * PERSONS  # "input size" of Table 13: 150
@@ -35,12 +36,11 @@ class ForwardPairs(nn.Module):
             nn.ModuleList(nn.GRU(size, hidden, batch_first=True) for _ in range(2)) for size in sizes
         )
 
-    def forward(self, x: Tensor) -> tuple[Tensor, None]:
-        """(B, T, inputs) -> (B, T, 2 hidden), and no final states: nothing reads them."""
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, T, inputs) -> (B, T, 2 hidden)."""
         for pair in self.layers:
-            assert isinstance(pair, nn.ModuleList)
-            x = torch.cat([gru(x)[0] for gru in pair], dim=2)
-        return x, None
+            x = torch.cat([run_gru(cast(nn.GRU, gru), x) for gru in cast(nn.ModuleList, pair)], dim=2)
+        return x
 
 
 class BiGRU(Backbone):
@@ -90,5 +90,6 @@ class BiGRU(Backbone):
             raise ValueError(f"BiGRU reads at most {PERSONS} persons, got {persons}")
         x = F.pad(x, (0, PERSONS - persons))
         rows = x.permute(0, 3, 1, 4, 2).reshape(batch, INPUT, frames)  # joint by joint, x y z, person by person
-        states, _ = self.gru(self.input_norm(rows).transpose(1, 2))
+        rows = self.input_norm(rows).transpose(1, 2)
+        states = run_gru(self.gru, rows) if isinstance(self.gru, nn.GRU) else self.gru(rows)
         return Features(states.unsqueeze(1), states[:, -1])

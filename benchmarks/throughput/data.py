@@ -24,7 +24,7 @@ from benchmarks.datasets.raw.bodies import first_two
 from benchmarks.datasets.raw.ntu_text import parse
 from benchmarks.datasets.standin import synthetic
 from benchmarks.throughput import plain_ntu
-from benchmarks.throughput.machine import machine
+from benchmarks.throughput.machine import machine, write
 from benchmarks.throughput.skeleton_files import bodies_of, skeleton_text
 
 FRAMES = 64
@@ -157,15 +157,9 @@ def table(rates: Sequence[Rate]) -> pd.DataFrame:
 def profile(raw: Path | None, count: int, jobs: int, out: Path, say: Callable[[str], None]) -> Path:
     """Measures, writes `out/data-<machine>.md` and `.csv`, and returns the first."""
     rates, what = measure(raw, count, jobs, say)
-    found = table(rates)
-    out.mkdir(parents=True, exist_ok=True)
-    stem = out / f"data-{machine()}"
-    found.to_csv(stem.with_suffix(".csv"), index=False, lineterminator="\n")
     text = (
-        f"# Reading NTU RGB+D\n\n`python bench.py profile data` on {machine()}: {what}, {ROUNDS} rounds, the readers "
+        f"`python bench.py profile data` on {machine()}: {what}, {ROUNDS} rounds, the readers "
         "in turn, medians. The plain reader reads line by line and checks nothing; `data prepare` also preprocesses, "
-        f"writes and computes checksums, and its time includes the start of its workers.\n\n"
-        f"{found.to_markdown(index=False)}\n"
+        "writes and computes checksums, and its time includes the start of its workers."
     )
-    stem.with_suffix(".md").write_text(text, encoding="utf-8")
-    return stem.with_suffix(".md")
+    return write(out / f"data-{machine()}", "Reading NTU RGB+D", text, table(rates))

@@ -16,10 +16,10 @@ class FrameByFrame(nn.Module):
         super().__init__()
         self.gru = nn.GRU(inputs, hidden, layers, batch_first=True, bidirectional=True)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """As nn.GRU."""
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, T, inputs) -> (B, T, 2 hidden)."""
         states, outputs = None, []
         for frame in x.split(1, dim=1):
             output, states = self.gru(frame, states)
             outputs.append(output)
-        return torch.cat(outputs, dim=1), states
+        return torch.cat(outputs, dim=1)

@@ -1,4 +1,4 @@
-"""What a measurement was made on, in a few words that can be part of a file name."""
+"""What a measurement was made on, and how one is written: words for a file name, peak of memory, table and CSV."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import os
 import platform
 import re
 from pathlib import Path
+
+import pandas as pd
+import torch
 
 
 def processor() -> str:
@@ -18,7 +21,28 @@ def processor() -> str:
     return next(names, platform.machine())
 
 
-def machine() -> str:
-    """For example "intel-r-xeon-r-processor-2-cores"."""
-    words = re.sub(r"[^a-z0-9]+", "-", processor().lower()).strip("-")
-    return f"{words}-{os.cpu_count()}-cores"
+def machine(device: str = "cpu") -> str:
+    """For example "intel-r-xeon-r-processor-2-cores", or the name of the GPU."""
+    on_gpu = device.startswith("cuda")
+    words = re.sub(r"[^a-z0-9]+", "-", (torch.cuda.get_device_name(device) if on_gpu else processor()).lower())
+    return words.strip("-") if on_gpu else f"{words.strip('-')}-{os.cpu_count()}-cores"
+
+
+def peak_memory(device: str) -> float:
+    """Most bytes that this process has held so far: on the GPU by PyTorch, else resident; NaN where nobody tells."""
+    if device.startswith("cuda"):
+        return float(torch.cuda.max_memory_allocated(device))
+    try:  # getrusage would count what a parent held before it started this process
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return float("nan")
+    return next((1024.0 * int(line.split()[1]) for line in lines if line.startswith("VmHWM")), float("nan"))
+
+
+def write(stem: Path, title: str, text: str, found: pd.DataFrame) -> Path:
+    """Writes `stem`.csv and .md, a page of title, text and table; returns the page."""
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    found.to_csv(stem.with_name(f"{stem.name}.csv"), index=False, lineterminator="\n")
+    page = stem.with_name(f"{stem.name}.md")
+    page.write_text(f"# {title}\n\n{text}\n\n{found.to_markdown(index=False)}\n", encoding="utf-8")
+    return page

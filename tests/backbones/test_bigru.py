@@ -85,7 +85,7 @@ def test_whole_sequences_equal_frame_by_frame_forward_and_backward():
     weights = torch.randn(4, 9, 12)
     grads = []
     for module in (pairs, slow):
-        out, _ = module(x)
+        out = module(x)
         wrt = [x, *module.parameters()]
         named = dict(zip(["x", *(name for name, _ in module.named_parameters())],
                          torch.autograd.grad((out * weights).sum(), wrt), strict=True))  # fmt: skip
