@@ -119,17 +119,22 @@ def profile(settings: Settings, device: str, steps: int, threads: int, out: Path
         what = f"n/a, {found}" if isinstance(found, str) else f"{rows[-1]['samples/s']} samples/s"
         say(f"{run.method} on {run.backbone}: {what}")
     name = machine.machine(device)
-    sizes = f"recipe `{settings.recipe}` at scale `{settings.scale}`"
-    sizes += "".join(f", {key}={value}" for key, value in settings.overrides)
+    command = f"python bench.py profile train --recipe {settings.recipe} --scale {settings.scale}"
+    command += "".join(f" --{key} {value}" for key, value in settings.overrides)
     held = "what PyTorch held on the GPU" if device.startswith("cuda") else "of the whole process"
     text = (
-        f"`python bench.py profile train` on {name}, {threads} threads, PyTorch {torch.__version__}: {sizes}, batch "
-        f"{_range(batches)}, {_range(frames)} frames. The real training loop (views, losses, backward pass, "
+        f"`{command}` on {name}, {threads} threads, PyTorch {torch.__version__}: batch {_range(batches)}, "
+        f"{_range(frames)} frames. The real training loop (views, losses, backward pass, "
         f"optimiser, momentum encoder, queue) on stand-in clips, mining off; {ROUNDS} rounds of {steps} steps after "
         "one that warms up, medians. Operations are PyTorch's count of one step, forward and backward, a multiply-add "
         f"counting two. Memory is {held} at its peak."
     )
-    return machine.write(out / f"train-{name}", "Training", text, pd.DataFrame(rows).fillna(""))
+    return machine.write(
+        out / f"train-{name}",
+        "Training",
+        text,
+        pd.DataFrame(rows).astype(object).where(lambda cells: cells.notna(), ""),
+    )
 
 
 def _range(values: set[int]) -> str:

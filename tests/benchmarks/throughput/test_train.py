@@ -37,10 +37,12 @@ def test_a_page_with_figures_and_a_reason(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(train, "pairs", lambda settings: chosen)
     said: list[str] = []
     path = train.profile(SMOKE, "cpu", 1, 1, tmp_path, said.append)
-    assert "recipe `paper` at scale `smoke`, batch 16, 16 frames" in path.read_text()
+    text = path.read_text()
+    assert "`python bench.py profile train --recipe paper --scale smoke` on " in text
+    assert ": batch 16, 16 frames. The" in text
     found = pd.read_csv(path.with_suffix(".csv"))
     reason = "SkeleMixCLR needs a (T', V) token grid, BiGRU has none"
     assert found["note"].tolist()[1] == f"n/a: {reason}"
     assert found["samples/s"].isna().tolist() == [False, True]
     assert said[1] == f"skelemixclr on bigru: n/a, {reason}"
-    assert found["step, ms"][0] == pytest.approx(1000 * 16 / found["samples/s"][0], rel=0.01)
+    assert found["step, ms"].tolist()[0] == pytest.approx(1000 * 16 / found["samples/s"].tolist()[0], rel=0.01)
