@@ -256,23 +256,9 @@ def _check(name: str, frames: int, folder: Path) -> bool:
 
 def profile(arguments: argparse.Namespace) -> int:
     """Measures how fast a part is, and writes a table named after this machine."""
-    out, cores = arguments.out / "throughput", os.cpu_count() or 1
-    device = _device(arguments.device)
-    if arguments.profile == "data":
-        from benchmarks.throughput import data
+    from benchmarks.throughput.registry import measure
 
-        path = data.profile(arguments.raw, arguments.files, arguments.jobs or cores, out, print)
-    elif arguments.profile == "gru":
-        from benchmarks.throughput import gru
-
-        path = gru.profile(device, arguments.batch or 16, arguments.steps or 5, cores, out, print)
-    else:
-        from benchmarks.throughput import train
-
-        scale = "full" if arguments.scale == "auto" else arguments.scale
-        batch = arguments.batch or (train.CPU_BATCH if device == "cpu" and scale == "full" else None)
-        settings = Settings(arguments.recipe, scale, overrides=(("batch", batch),) if batch else ())
-        path = train.profile(settings, device, arguments.steps or 2, cores, out, print)
+    path = measure(arguments, _device(arguments.device), print)
     print(f"\n{path.read_text()}\nWritten to {choices.short(path)}")
     return 0
 

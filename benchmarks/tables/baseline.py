@@ -1,0 +1,36 @@
+"""What Tables 1 and 2 share: the method against its baseline, stream by stream, under linear evaluation."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from benchmarks import recipes
+from benchmarks.recipes import Settings
+from benchmarks.runs import Evaluate
+
+STREAMS = {"J": "joint", "M": "motion", "B": "bone"}
+NOTES = (
+    "Baseline: SkeletonCLR as released (recipe official); the paper quotes these numbers from its publication.",
+    "Baseline*: SkeletonCLR with the settings of Tables 8 to 14. Ours: SkeAttnCLR.",
+)
+
+
+def rows(settings: Settings) -> dict[str, tuple[str, Settings]]:
+    """Row -> method and settings. Baseline is quoted by the paper, so always recipe official; Baseline* never is."""
+    return {
+        "Baseline": ("skeletonclr", replace(settings, recipe="official")),
+        "Baseline*": ("skeletonclr", replace(settings, recipe="paper")),
+        "Ours": ("skeattnclr", settings),
+    }
+
+
+def linear(
+    chosen: Settings, method: str, data: str, split: str, stream: str, backbone: str = "stgcn"
+) -> tuple[Evaluate, ...]:
+    """Linear evaluation of a pretraining on its own data, one per seed."""
+    return tuple(
+        recipes.evaluation(
+            chosen, "linear", recipes.pretraining(chosen, method, data, split, stream, seed, backbone), data, split
+        )
+        for seed in chosen.seeds
+    )
