@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
+from torch import Tensor
 
 from backbones import BiGRU
 from benchmarks.throughput import gru
@@ -20,6 +23,18 @@ def test_every_form_is_measured_in_every_round() -> None:
         assert lowest <= median <= highest
     assert len(said) == 2 * len(found)
     assert said[0].startswith("  round 1 of 2: released, a call per frame: ")
+
+
+def test_the_ratio_is_above_one_for_a_faster_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    weight = torch.ones(1, requires_grad=True)
+
+    def slow(x: Tensor) -> Tensor:
+        time.sleep(0.05)
+        return x * weight
+
+    monkeypatch.setattr(gru, "forms", lambda *_: {gru.PLAIN: slow, "fast": lambda x: x * weight})
+    found = gru.measure("cpu", 1, 2, 1, BiGRU.Config(), lambda line: None)
+    assert found["x frame by frame"].tolist()[1] > 1
 
 
 def test_the_page_names_its_command_and_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
