@@ -1,7 +1,8 @@
 """The recurrence of a GRU over whole sequences on a CPU: PyTorch's numbers, with the weight gradient in one product.
 
-Why: PyTorch's CPU form adds a gradient of the size of the weights after every frame. Without that, a forward and backward
-pass at the size of Table 13 took a tenth to a quarter less (`bench.py profile gru`). On other devices nn.GRU is used.
+Why: PyTorch's CPU form adds a gradient of the size of the weights after every frame. Without that, a forward and
+backward pass at the size of Table 13 took a tenth to a quarter less (`bench.py profile gru`). On other devices
+nn.GRU is used as it is.
 """
 
 from __future__ import annotations
