@@ -71,8 +71,14 @@ def test_a_killed_worker_is_replaced_and_the_run_done_again(table: tuple[Store, 
 
 def test_a_run_that_kills_every_worker_is_lost_and_its_child_blocked(table: tuple[Store, list[Run]]) -> None:
     store, todo = table
-    outcome = run_all(todo, str(store.root), Machine(), 2, Notes(store, kill_owner))
-    first, second = (outcome.statuses[run.id] for run in todo)
+    assert isinstance(todo[0], Pretrain)
+    assert isinstance(todo[1], Evaluate)
+    long = replace(todo[0], epochs=1000)  # or it may be done before word of its first epoch arrives here
+    runs = [long, replace(todo[1], encoder=long)]
+    for run in runs:
+        store.write_spec(run)
+    outcome = run_all(runs, str(store.root), Machine(), 2, Notes(store, kill_owner))
+    first, second = (outcome.statuses[run.id] for run in runs)
     assert first == f"lost: its worker died (exit code {-signal.SIGKILL})"
     assert second == "blocked"
     assert store.all() == {}
