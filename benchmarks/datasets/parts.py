@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -60,8 +61,17 @@ def convert_parts(partial: Path, source: Source, shape: Shape, strict: bool, job
         for number, start in enumerate(range(0, total, PART))
         if number not in done
     ]  # fmt: skip
-    for number, found in done.items() if strict else ():
-        _refuse_bad(source.clips[number * PART :], found)
+    unchecked = deque(range(-(-total // PART)) if strict else ())
+
+    def refuse_bad() -> None:
+        """In the order of the clips, so that the same one is named whichever worker was faster."""
+        while unchecked and unchecked[0] in done:
+            number = unchecked.popleft()
+            for clip, what in zip(source.clips[number * PART :], done[number], strict=False):
+                if isinstance(what, str):
+                    raise ValueError(f"stopped by --strict: {clip.origin}: {what}")
+
+    refuse_bad()
     if todo:
         _reserve(array, HEADER + total * row_bytes)
     count = sum(map(len, done.values()))
@@ -74,15 +84,8 @@ def convert_parts(partial: Path, source: Source, shape: Shape, strict: bool, job
             os.fsync(log.fileno())
             count += len(found)
             watch(count, total)
-            if strict:
-                _refuse_bad(part.clips, found)
+            refuse_bad()
     return [what for number in sorted(done) for what in done[number]]
-
-
-def _refuse_bad(clips: Sequence[Clip], found: Sequence[Found]) -> None:
-    for clip, what in zip(clips, found, strict=False):
-        if isinstance(what, str):
-            raise ValueError(f"stopped by --strict: {clip.origin}: {what}")
 
 
 def _read_journal(path: Path) -> dict[int, list[Found]]:
