@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NoReturn
 
 OK, USAGE, MISSING, FAILED, STOPPED = 0, 2, 3, 4, 130
-TABLES = ("1", "2", "3", "4", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "17", "irds")
+TABLES = (*map(str, range(1, 19)), "irds")
 FIGURES = ("skeletons",)
 PROFILES = ("data", "gru", "train")
 HERE = Path(__file__).resolve().parent
@@ -84,8 +84,10 @@ def parser() -> Parser:
     for name, about in (("method", "for one run instead of a table"), ("backbone", "default stgcn"),
                         ("dataset", "ntu60, ntu120, pku1, pku2, irds"), ("split", "default xsub"),
                         ("stream", "joint (default), bone, motion"),
-                        ("protocol", "linear (default), knn")):  # fmt: skip
+                        ("protocol", "linear (default), knn, finetune, semi"),
+                        ("on", "transfer: another data set to judge the encoder on")):  # fmt: skip
         run.add_argument(f"--{name}", metavar=name[0].upper(), help=about)
+    run.add_argument("--share", type=_share, metavar="P", help="semi: part of the labels (default 0.1)")
     command("plan", "what a table would run, and what tables share", tables, common)
     command("status", "done, running, failed and missing runs of a table", tables, common)
     show = command("show", "everything about one run", common)
@@ -130,6 +132,16 @@ def _positive(text: str) -> int:
         value = 0
     if value < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+    return value
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"expected a part of 1, such as 0.01, got {text!r}")
     return value
 
 

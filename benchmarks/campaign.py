@@ -87,11 +87,14 @@ class Campaign:
         reason = next((reason for run in cell.runs if (reason := self._impossible(run))), None)
         return replace(cell, runs=Skip(reason)) if reason else cell
 
-    def _impossible(self, run: Run) -> str | None:
-        if self.store.done(run):  # a result that came with the repository needs no data
+    def _impossible(self, run: Run, product: bool = False) -> str | None:
+        """Why a run, or a parent whose product it reads, cannot be done here."""
+        if self.store.done(run, product):  # a result that came with the repository needs no data
             return None
+        if reason := next((reason for parent in run.parents if (reason := self._impossible(parent, True))), None):
+            return reason
         if isinstance(run, Fuse):
-            return next((reason for member in run.members if (reason := self._impossible(member))), None)
+            return None
         key = (run.data.name, run.data.frames)
         if key not in self._prepared:
             self._prepared[key] = catalog.prepared(*key, self.data)

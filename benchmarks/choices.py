@@ -21,6 +21,7 @@ from benchmarks.tables.base import Cell, unsupported
 from methods import METHODS
 from protocols.checkpoint import replacing
 
+PROTOCOLS = ("linear", "knn", "finetune", "semi")  # of a pretrained encoder
 UNSETTABLE = ("classes", "blocks")  # the data set decides; too long for a word
 POSITIVE = (*SIZES, "width", "out", "hidden", "hidden_size", "layers", "subsets")
 
@@ -76,19 +77,25 @@ def _value(key: str, text: str, hint: Any) -> Any:
 
 
 def single(arguments: argparse.Namespace, settings: Settings, data: str) -> list[Cell]:
-    """One evaluation per seed, from --method --backbone --split --stream --protocol."""
+    """One evaluation per seed, from --method --backbone --split --stream --protocol --share --on."""
     method = known("method", arguments.method, METHODS)
     backbone = known("backbone", arguments.backbone or "stgcn", BACKBONES)
     split = known(f"split of {data}", arguments.split or "xsub", catalog.dataset(data).splits)
     stream = known("stream", arguments.stream or "joint", STREAMS)
-    protocol = known("protocol", arguments.protocol or "linear", ("linear", "knn"))
+    protocol = known("protocol", arguments.protocol or "linear", PROTOCOLS)
+    if arguments.share is not None and protocol != "semi":
+        raise UsageError(f"--share is a part of the labels, for --protocol semi; {protocol} uses all")
+    target = known("data set", arguments.on or data, catalog.DATASETS)
+    tested = known(f"split of {target}, which is judged like {data}", split, catalog.dataset(target).splits)
     pretrainings = [
         recipes.pretraining(settings, method, data, split, stream, seed, backbone) for seed in settings.seeds
     ]
     if reason := unsupported(pretrainings[0]):
         raise UsageError(reason)
-    evaluations = tuple(recipes.evaluation(settings, protocol, p, data, split) for p in pretrainings)
-    return [Cell(method, f"{data} {split}", evaluations)]
+    evaluations = tuple(
+        recipes.evaluation(settings, protocol, p, target, tested, arguments.share or 0.1) for p in pretrainings
+    )
+    return [Cell(method, f"{target} {tested}", evaluations)]
 
 
 def banner(scale: str) -> str:

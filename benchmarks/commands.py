@@ -68,7 +68,8 @@ def _device(name: str) -> str:
 def run(arguments: argparse.Namespace) -> int:
     """Fills tables, or does one run."""
     console = _console()
-    single = [name for name in ("backbone", "dataset", "split", "stream", "protocol") if getattr(arguments, name)]
+    options = ("backbone", "dataset", "split", "stream", "protocol", "share", "on")
+    single = [name for name in options if getattr(arguments, name) is not None]
     if arguments.method and arguments.table:
         raise UsageError("--method is for one run and --table for a whole table; give one of them")
     if single and not arguments.method:

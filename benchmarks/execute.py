@@ -116,7 +116,7 @@ def execute(
 
 def _perform(run: Run, store: Store, machine: Machine, report: Callable[[Progress], None]) -> Result:
     torch.set_num_threads(machine.threads)
-    context = Context(torch.device(machine.device), store.folder(run.id), report)
+    context = Context(torch.device(machine.device), store.folder(run.id), run.id, report)
     match run:
         case Pretrain():
             return _pretrain(run, machine, context)

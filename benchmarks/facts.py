@@ -13,6 +13,7 @@ from typing import Any
 from benchmarks.outcomes import Outcome, Records
 from benchmarks.runs import Evaluate, Fuse, Pretrain, Raw, Run
 from benchmarks.tables.base import Skip
+from protocols import finetune, semi
 
 CHECKPOINT = {
     "best-knn": "`best-knn`, the one with the best KNN accuracy on the test set, as the paper does",
@@ -31,6 +32,7 @@ def facts(found: list[Outcome]) -> dict[str, str]:
         "Backbone": _sentence(found, _backbone),
         "Training": _sentence(found, _size),
         "Checkpoint": _sentence(found, _checkpoint),
+        "Finetuning": _sentence(found, _finetuning),
         "Accuracy": _sentence(found, _report),
         "KNN": _sentence(found, _neighbours),
     }
@@ -41,6 +43,26 @@ def facts(found: list[Outcome]) -> dict[str, str]:
             by_row.setdefault(outcome.cell.row, []).append(f"n = {len(outcome.cell.runs)}")
     sentences["Runs"] = _by_row(by_row) or "n = 0"
     return sentences
+
+
+def labels(found: list[Outcome], records: Records) -> str:
+    """How many labels semi-supervised runs had, and how many classes had none at all; "" where there are no such runs.
+
+    One seed's draw differs from another's in which sequences, never in how many.
+    """
+    said: dict[str, dict[str, None]] = {}
+    for outcome in found:
+        runs: Iterable[Run] = () if isinstance(outcome.cell.runs, Skip) else outcome.cell.runs
+        for run in _evaluations(runs):
+            if not isinstance(run.config, semi.Config):
+                continue
+            metrics = (records.get(run.id) or {}).get("metrics", {})
+            share = said.setdefault(f"{100 * run.config.share:g} % of every class (draw `{run.config.draw}`)", {})
+            if "labelled" in metrics:
+                without = int(metrics["classes_without"])
+                none = f", **{without} classes without any**" if without else ""
+                share[f"{metrics['labelled']:.0f} sequences of {run.data.name} {run.data.split}{none}"] = None
+    return "; ".join(f"{share}: {', '.join(texts)}" if texts else share for share, texts in said.items())
 
 
 def preparation(found: list[Outcome], records: Records) -> str:
@@ -98,11 +120,30 @@ def _checkpoint(run: Evaluate) -> str | None:
     return CHECKPOINT[run.select] if isinstance(run.encoder, Pretrain) else None
 
 
+def _tuning(run: Evaluate) -> finetune.Config | None:
+    """The finetuning of a run, whether of all labels or of a share."""
+    config = getattr(run.config, "finetune", run.config)
+    return config if isinstance(config, finetune.Config) else None
+
+
+def _finetuning(run: Evaluate) -> str | None:
+    config = _tuning(run)
+    if config is None:
+        return None
+    drops = f"when the loss has not fallen for {config.patience} epochs"
+    if config.schedule == "milestones":
+        drops = f"after {', '.join(map(str, config.sgd.milestones))} epochs"
+    warmup = f", warm-up {config.warmup} epochs" if config.warmup else ""
+    norms = {"frozen": "keeps the statistics of pretraining", "batch": "follows the batches"}[config.batchnorm]
+    return f"learning rate {config.sgd.lr:g}{warmup}, lower {drops}, batch {config.batch}, BatchNorm {norms}"
+
+
 def _report(run: Evaluate) -> str | None:
-    report = getattr(run.config, "report", None)
+    config = _tuning(run) or run.config
+    report = getattr(config, "report", None)
     if report is None:
         return None
-    return f"{run.protocol} {REPORT[report].format(run.config.epochs)}"
+    return f"{run.protocol} {REPORT[report].format(config.epochs)}"
 
 
 def _neighbours(run: Evaluate) -> str | None:

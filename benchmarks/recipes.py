@@ -12,8 +12,9 @@ from typing import Any
 
 from backbones import DSTA, STGCN, BiGRU
 from benchmarks.datasets import catalog
+from benchmarks.finetuning import few_labels, finetuning
 from benchmarks.runs import Data, Evaluate, Fuse, Pretrain, Raw, Run, Select, Untrained
-from benchmarks.sizes import DEMO, IRDS, SMOKE, Size, changed, resized
+from benchmarks.sizes import DEMO, IRDS, SMOKE, Size, changed, resized, retuned
 from methods import moco
 from methods.aimclr import AimCLR
 from methods.crossclr import CrosSCLR
@@ -214,13 +215,26 @@ def evaluation(
     encoder: Pretrain | Untrained | Raw,
     data: str,
     split: str,
+    share: float = 0.1,
     **changes: Any,
 ) -> Evaluate:
-    """A protocol with the settings that belong to the encoder's recipe; `changes` replace fields of its config."""
+    """A protocol with the settings that belong to the encoder's recipe; `changes` replace fields of its config.
+
+    share: of the labels, for protocol semi. Another data set than the encoder's is transfer.
+    """
     method = encoder.method if isinstance(encoder, Pretrain) else "skeletonclr"
     backbone = "stgcn" if isinstance(encoder, Raw) else encoder.backbone
     found = resolve(settings, method, data, encoder.stream, backbone)
-    config = {"linear": found.linear, "knn": knn.Config(), "raw": raw.Config()}[protocol]
+    where = (settings.recipe, method, data, split, encoder.stream, size_of(settings, data))
+    wanted = dict(settings.overrides)
+    match protocol:
+        case "finetune":
+            config = retuned(finetuning(*where), wanted)
+        case "semi":
+            few = few_labels(*where, share)
+            config = replace(few, finetune=retuned(few.finetune, wanted))
+        case _:
+            config = {"linear": found.linear, "knn": knn.Config(), "raw": raw.Config()}[protocol]
     return Evaluate(
         protocol=protocol,
         config=replace(config, **changes),

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from tabulate import tabulate
 
 from benchmarks.datasets import catalog
-from benchmarks.facts import facts, preparation
+from benchmarks.facts import facts, labels, preparation
 from benchmarks.outcomes import Outcome, Records, Summary, count, outcomes, summary
 from benchmarks.recipes import Settings
 from benchmarks.tables.base import Skip, TableSpec
@@ -113,6 +113,8 @@ def _about(spec: TableSpec, settings: Settings, found: list[Outcome], records: R
     if settings.overrides:
         changes = ", ".join(f"{key} = {value}" for key, value in settings.overrides)
         entries["Changed"] = f"{changes}, in every method that has it"
+    if drawn := labels(found, records):
+        entries["Labels"] = drawn
     entries |= facts(found)
     entries["Seeds"] = f"{', '.join(map(str, settings.seeds))}; {entries.pop('Runs')}"
     entries["Cells"] = str(count(found))

@@ -187,7 +187,8 @@ def label(run: Run | Untrained | Raw) -> str:
             elsewhere = not isinstance(run.encoder, Pretrain) or run.encoder.data != run.data
             where = f" on {run.data.name} {run.data.split}" if elsewhere else ""
             how = ", standardised" if getattr(run.config, "standardise", False) else ""
-            return f"{run.protocol}{how} of {label(run.encoder)}{where}"
+            share = f" {100 * run.config.share:g} %" if hasattr(run.config, "share") else ""
+            return f"{run.protocol}{share}{how} of {label(run.encoder)}{where}"
         case Fuse():
             streams = "+".join(member.encoder.stream for member in run.members)
             return f"fuse {streams} of {label(run.members[0].encoder)}"

@@ -6,11 +6,11 @@ depends on a size in a method's own config, such as the epoch from which it mine
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from methods import moco
-from protocols import knn, linear
+from protocols import finetune, knn, linear
 from protocols.sgd import SGD
 
 if TYPE_CHECKING:
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 # What --set may change besides the fields of methods' and backbones' configs, so that a full-scale table can be tried.
 SIZES: dict[str, type] = {"epochs": int, "batch": int, "lr": float, "frames": int,
-                          "linear_epochs": int, "linear_batch": int}  # fmt: skip
+                          "linear_epochs": int, "linear_batch": int,
+                          "finetune_epochs": int, "finetune_batch": int, "finetune_lr": float}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -34,12 +35,16 @@ class Size:
     monitor_every: int
     monitor: knn.Config
     linear: linear.Config
+    finetune: dict[str, Any]  # fields of finetune.Config, with all labels and with few
+    semi: dict[str, Any]
+    shares: dict[float, float] = field(default_factory=dict)  # of labels, where the set is too small for the paper's
     dim: int = 64
     init: moco.Init = "torch"  # few steps do not leave the small released weights
     lr: float | None = None  # of the pretraining; None is the recipe's
 
 
-# No dropout: few steps learn nothing through half of the features.
+# No dropout: few steps learn nothing through half of the features. Three steps of pretraining leave no BatchNorm
+# statistics to keep, so that smoke finetunes with those of its batches.
 SMOKE = Size(
     backbones={
         "stgcn": {"width": 4, "out": 32, "dropout": 0.0},
@@ -49,6 +54,8 @@ SMOKE = Size(
     frames=16, batch=16, queue=64, epochs=1, milestones=(1,), monitor_every=1,
     monitor=knn.Config(), dim=16,
     linear=linear.Config(sgd=SGD(lr=3.0, milestones=(24,), weight_decay=0.0), epochs=40, batch=32),
+    finetune={"epochs": 2, "batch": 16, "batchnorm": "batch"}, semi={"epochs": 4, "batch": 8, "batchnorm": "batch"},
+    shares={0.01: 0.25, 0.1: 0.5},
 )  # fmt: skip
 _SMALL: dict[str, dict[str, Any]] = {
     "stgcn": {"width": 8, "out": 64, "dropout": 0.0},
@@ -62,10 +69,12 @@ DEMO = Size(
     backbones=_SMALL, frames=16, batch=16, queue=256, epochs=4, milestones=(3,), monitor_every=4,
     monitor=knn.Config(), lr=0.03,
     linear=linear.Config(sgd=SGD(lr=3.0, milestones=(60,), weight_decay=0.0), batch=64),
+    finetune={"epochs": 6, "batch": 16}, semi={"epochs": 12, "batch": 8}, shares={0.01: 0.125, 0.1: 0.5},
 )  # fmt: skip
 IRDS = Size(
     backbones=_SMALL, frames=16, batch=64, queue=512, epochs=60, milestones=(50,), monitor_every=10,
     monitor=knn.Config(), linear=linear.Config(),
+    finetune={"epochs": 30, "batch": 64}, semi={"epochs": 60, "batch": 16},
 )  # fmt: skip
 
 
@@ -102,6 +111,16 @@ def changed(recipe: Recipe, wanted: dict[str, Any]) -> Recipe:
             epochs=wanted.get("linear_epochs", recipe.linear.epochs),
             batch=wanted.get("linear_batch", recipe.linear.batch),
         ),
+    )
+
+
+def retuned(config: finetune.Config, wanted: dict[str, Any]) -> finetune.Config:
+    """The finetuning with the sizes that --set names."""
+    return replace(
+        config,
+        epochs=wanted.get("finetune_epochs", config.epochs),
+        batch=wanted.get("finetune_batch", config.batch),
+        sgd=replace(config.sgd, lr=wanted.get("finetune_lr", config.sgd.lr)),
     )
 
 

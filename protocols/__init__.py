@@ -5,9 +5,9 @@ Adding a protocol: one file with a frozen `Config`, a REVISION and a `run` funct
 
 from __future__ import annotations
 
-from protocols import knn, linear, raw
+from protocols import finetune, knn, linear, raw, semi
 from protocols.base import Context, Interrupted, Progress, Result, Split, Splits, derive
 
-PROTOCOLS = {"knn": knn, "linear": linear, "raw": raw}
+PROTOCOLS = {"knn": knn, "linear": linear, "finetune": finetune, "semi": semi, "raw": raw}
 
 __all__ = ["PROTOCOLS", "Context", "Interrupted", "Progress", "Result", "Split", "Splits", "derive"]

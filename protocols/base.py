@@ -56,6 +56,7 @@ class Context:
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     folder: Path | None = None  # for checkpoints and logs; None keeps nothing
+    run: str = ""  # the id of the run, which its checkpoints carry
     report: Callable[[Progress], None] = silent
     stop: Callable[[], bool] = lambda: False  # true when the run should leave at the next epoch boundary
     checkpoint_seconds: float = 20.0  # at most this much work, and one epoch, is lost to a kill

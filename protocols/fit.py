@@ -61,6 +61,9 @@ def fit(
     seed: int,
     run_id: str,
     context: Context,
+    stage: str = "pretrain",
+    rate: Callable[[int, list[dict[str, Any]]], float] | None = None,
+    mode: Callable[[nn.Module], object] = nn.Module.train,
     before_step: Callable[[At], None] = lambda at: None,
     after_step: Callable[[At], None] = lambda at: None,
     after_epoch: Callable[[int, list[dict[str, Any]]], dict[str, Any]] = lambda epoch, history: {},
@@ -70,6 +73,10 @@ def fit(
     Args:
         terms_of: (x, y, at, generator) -> named scalar terms; their sum is minimised.
         data: x (n, 3, T, V, M) and y (n,) on the device. Each epoch drops its last short batch.
+        stage: what the person who waits is told.
+        rate: (epoch, history) -> learning rate; the milestones of `sgd` when not given. A function of what the history
+            holds, so that a schedule has no state of its own to lose.
+        mode: puts the module into the mode in which it is trained, before every epoch.
         after_epoch: (epoch, history) -> further entries for the history, for example a KNN accuracy.
     Returns:
         One dict per epoch: epoch (from 1), lr, loss terms, and after_epoch's entries. The log has the times as well.
@@ -96,13 +103,14 @@ def fit(
 
     for epoch in range(len(history), epochs):
         started = time.monotonic()
+        lr = rate(epoch, history) if rate else sgd.rate(epoch)
         for group in optimiser.param_groups:
-            group["lr"] = sgd.rate(epoch)
+            group["lr"] = lr
         order_generator = torch.Generator().manual_seed(derive(seed, "order", epoch))
         order = torch.randperm(len(x), generator=order_generator).to(x.device)
         views.manual_seed(derive(seed, "views", epoch))
         torch.manual_seed(derive(seed, "dropout", epoch))
-        module.train()
+        mode(module)
         collected: list[dict[str, Tensor]] = []
         for step in range(steps):
             at = At(epoch, step, steps, epochs)
@@ -119,15 +127,15 @@ def fit(
         seconds = time.monotonic() - started
         entry: dict[str, Any] = {
             "epoch": epoch + 1,
-            "lr": sgd.rate(epoch),
+            "lr": lr,
             **{name: curve.mean().item() for name, curve in curves.items()},
         }
         entry |= after_epoch(epoch, history)
         history.append(entry)
-        rate = steps * batch / seconds if seconds > 0 else math.inf
-        _log(context, entry | {"seconds": round(seconds, 3), "samples_per_second": round(rate, 1)})
+        speed = steps * batch / seconds if seconds > 0 else math.inf
+        _log(context, entry | {"seconds": round(seconds, 3), "samples_per_second": round(speed, 1)})
         note = "  ".join(f"{k} {v:.3f}" for k, v in entry.items() if k not in ("epoch", "lr"))
-        context.report(Progress("pretrain", epoch + 1, epochs, note, rate))
+        context.report(Progress(stage, epoch + 1, epochs, note, speed))
 
         leave = context.stop() and epoch + 1 < epochs
         due = time.monotonic() - last_save >= context.checkpoint_seconds

@@ -35,6 +35,15 @@ class Config:
     standardise: bool = False  # features to mean 0, deviation 1 on the training side: no encoder wins by scale
 
 
+def classifier(width: int, classes: int, seed: int) -> nn.Linear:
+    """A new classifier (n, width) -> (n, classes): weights N(0, 0.02), bias 0, as in every release."""
+    torch.manual_seed(derive(seed, "init"))
+    head = nn.Linear(width, classes)
+    nn.init.normal_(head.weight, 0.0, 0.02)
+    nn.init.zeros_(head.bias)
+    return head
+
+
 def train(features: Tensor, labels: Tensor, classes: int, config: Config, seed: int, after_epoch) -> nn.Linear:
     """SGD on features (n, C), labels (n,); calls after_epoch(epoch, classifier). The last short batch is dropped.
 
@@ -42,12 +51,8 @@ def train(features: Tensor, labels: Tensor, classes: int, config: Config, seed: 
         ValueError: when the features do not fill one batch.
         FloatingPointError: when the loss stops being finite.
     """
-    torch.manual_seed(derive(seed, "init"))
-    classifier = nn.Linear(features.shape[1], classes)
-    nn.init.normal_(classifier.weight, 0.0, 0.02)
-    nn.init.zeros_(classifier.bias)
-    classifier.to(features.device)
-    optimiser = config.sgd.build(classifier.parameters())
+    head = classifier(features.shape[1], classes, seed).to(features.device)
+    optimiser = config.sgd.build(head.parameters())
     batch = config.batch
     if len(features) < batch:
         raise ValueError(f"{len(features)} training samples do not fill one batch of {batch}; lower `batch`")
@@ -58,7 +63,7 @@ def train(features: Tensor, labels: Tensor, classes: int, config: Config, seed: 
         order = torch.randperm(len(features), generator=generator).to(features.device)
         loss = features.new_zeros(())
         for rows in order[: len(order) // batch * batch].split(batch):
-            loss = F.cross_entropy(classifier(features[rows]), labels[rows])
+            loss = F.cross_entropy(head(features[rows]), labels[rows])
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -67,8 +72,8 @@ def train(features: Tensor, labels: Tensor, classes: int, config: Config, seed: 
                 f"the linear classifier's loss is {loss.item()} in epoch {epoch + 1}; lower its learning rate "
                 f"(now {config.sgd.rate(epoch):g})"
             )
-        after_epoch(epoch, classifier)
-    return classifier
+        after_epoch(epoch, head)
+    return head
 
 
 def run(encoder: Encoder, splits: Splits, stream: str, seed: int, config: Config, context: Context) -> Result:
@@ -83,12 +88,12 @@ def run(encoder: Encoder, splits: Splits, stream: str, seed: int, config: Config
     history: list[dict[str, float]] = []
     kept: dict[str, np.ndarray] = {}
 
-    def after_epoch(epoch: int, classifier: nn.Linear) -> None:
+    def after_epoch(epoch: int, head: nn.Linear) -> None:
         last = epoch + 1 == config.epochs
         if not last and (epoch + 1) % config.every:
             return
         with torch.no_grad():
-            scores = classifier(test_features).cpu().numpy()
+            scores = head(test_features).cpu().numpy()
         top1 = accuracies(scores, truth)[0]["top1"]
         if not history or top1 > max(entry["top1"] for entry in history):
             kept["best"] = scores

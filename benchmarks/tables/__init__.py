@@ -7,11 +7,27 @@ TABLES, one block in paper.toml.
 
 from __future__ import annotations
 
-from benchmarks.tables import irds, table1, table2, table3, table4, table7, table15, table16, table17
+from benchmarks.tables import (
+    irds,
+    table1,
+    table2,
+    table3,
+    table4,
+    table5,
+    table6,
+    table7,
+    table15,
+    table16,
+    table17,
+    table18,
+)
 from benchmarks.tables.base import Cell, Skip, TableSpec
 
 TABLES: dict[str, TableSpec] = {
-    table.SPEC.id: table.SPEC for table in (table1, table2, table3, table4, table7, table15, table16, table17, irds)
-}
+    table.SPEC.id: table.SPEC
+    for table in (
+        table1, table2, table3, table4, table5, table6, table7, table15, table16, table17, table18, irds,
+    )
+}  # fmt: skip
 
 __all__ = ["TABLES", "Cell", "Skip", "TableSpec"]

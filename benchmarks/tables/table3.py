@@ -9,6 +9,7 @@ from benchmarks import recipes
 from benchmarks.recipes import Settings
 from benchmarks.runs import Pretrain, Untrained
 from benchmarks.tables.base import Cell, TableSpec
+from benchmarks.tables.fusion import ALTERNATIVE, NOTES, STREAMS, fusions
 
 COLUMNS = {
     "NTU-60 xsub": ("ntu60", "xsub"),
@@ -28,7 +29,6 @@ METHODS |= {  # whoever joins methods.METHODS, under its own name
     name: name for name, kind in methods.METHODS.items() if name not in METHODS.values() and not kind.NEEDS_LABELS
 }
 FUSED = ("SkeletonCLR", "AimCLR", "HiCLR", "SkeleMixCLR", "Ours")
-STREAMS = ("joint", "bone", "motion")
 RANDOM, SUPERVISED = "Random", "Supervised"  # controls: what no training gives, and what labels give
 
 
@@ -43,21 +43,22 @@ def encoders(settings: Settings, row: str, data: str, split: str, stream: str) -
 def cells(settings: Settings) -> Iterator[Cell]:
     """Rows <method>/J, then <method>/3S; also where the paper has no number, as the runs are there."""
     linear = {
-        (row, column): [
-            tuple(
+        (row, column): {
+            stream: tuple(
                 recipes.evaluation(settings, "linear", encoder, data, split)
                 for encoder in encoders(settings, row, data, split, stream)
             )
             for stream in (STREAMS if row in FUSED else STREAMS[:1])
-        ]
+        }
         for row in (*METHODS, RANDOM, SUPERVISED)
         for column, (data, split) in COLUMNS.items()
     }
-    for (row, column), (joint, *_) in linear.items():
-        yield Cell(f"{row}/J", column, joint)
+    for (row, column), streams in linear.items():
+        yield Cell(f"{row}/J", column, streams["joint"])
     for (row, column), streams in linear.items():
         if row in FUSED:
-            yield Cell(f"{row}/3S", column, tuple(recipes.fused(members) for members in zip(*streams, strict=True)))
+            rows = f"{row}/3S", f"{row}/3S, {ALTERNATIVE}"
+            yield from fusions(rows, column, METHODS[row], COLUMNS[column][1], streams)
 
 
 SPEC = TableSpec(
@@ -74,6 +75,6 @@ SPEC = TableSpec(
         "SkeleMixCLR: recipe paper mixes once per step; recipe official three times, which is SkeleMixCLR+.",
         "Random and Supervised are controls that the paper does not have: no training (but BatchNorm statistics of the "
         "training skeletons, as trained encoders have them), and training with labels.",
-        "3S: sum of the scores of joint, bone and motion with weights 0.5, 0.5, 0.5.",
+        *NOTES,
     ),
 )

@@ -1,0 +1,129 @@
+"""Finetune protocol: the whole encoder is trained with labels, under a new linear head (section 4.2).
+
+The paper names a learning rate of 0.05 and PyTorch's schedule that waits for the loss to stop falling; the release
+has milestones and no such schedule. It also leaves the network in evaluation mode while it trains, so that BatchNorm
+keeps the statistics of pretraining: `batchnorm` says which. Nothing is augmented.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from backbones.streams import to_stream
+from methods import At, Encoder
+from protocols.base import Context, Result, Splits
+from protocols.features import extract
+from protocols.fit import fit
+from protocols.frozen import train_as_evaluated
+from protocols.linear import classifier
+from protocols.metrics import accuracies
+from protocols.sgd import SGD
+
+REVISION = 1
+HEAD = {"head.weight", "head.bias"}  # all that a finetuned encoder has besides its backbone
+
+
+@dataclass(frozen=True)
+class Config:
+    """Defaults are the paper's, and the release's where the paper is silent (weight decay, BatchNorm, epochs)."""
+
+    sgd: SGD = field(default_factory=lambda: SGD(lr=0.05, milestones=(), weight_decay=0.0))
+    schedule: Literal["plateau", "milestones"] = "plateau"  # when the training loss stops falling, or those of `sgd`
+    patience: int = 10  # plateau: epochs without a lower loss that are borne; PyTorch's default
+    warmup: int = 0  # epochs over which the rate climbs to sgd.lr
+    epochs: int = 150
+    batch: int = 128
+    batchnorm: Literal["frozen", "batch"] = "frozen"  # frozen: evaluation mode, which switches dropout off as well
+    every: int = 5  # epochs between evaluations
+    report: Literal["last", "best"] = "last"  # the last epoch's accuracy, or the best epoch's on the test set
+
+    def rate(self, epoch: int, history: list[dict[str, Any]]) -> float:
+        """The learning rate in an epoch counted from 0, after the epochs of `history`."""
+        if epoch < self.warmup:
+            return self.sgd.lr * (epoch + 1) / self.warmup
+        if self.schedule == "milestones":
+            return self.sgd.rate(epoch)
+        optimiser = torch.optim.SGD([torch.zeros((), requires_grad=True)], lr=self.sgd.lr)
+        plateau = ReduceLROnPlateau(optimiser, factor=self.sgd.gamma, patience=self.patience)
+        for entry in history[self.warmup :]:
+            plateau.step(entry["cross entropy"])
+        return optimiser.param_groups[0]["lr"]
+
+
+def with_classifier(encoder: Encoder, classes: int, seed: int) -> Encoder:
+    """A copy of the encoder whose head, whatever it was, is a new classifier (B, C) -> (B, classes).
+
+    Raises:
+        ValueError: when anything but the head differs from the encoder's own keys.
+    """
+    tuned = Encoder(copy.deepcopy(encoder.backbone), classifier(encoder.backbone.width, classes, seed))
+    kept = {key for key in encoder.state_dict() if not key.startswith("head.")}
+    if wrong := set(tuned.state_dict()) ^ (kept | HEAD):
+        raise ValueError(f"a replaced head must leave all other weights: {', '.join(sorted(wrong))}")
+    return tuned
+
+
+class _Tuned(nn.Module):
+    """What is trained, and the best epoch's scores beside it, so that a checkpoint holds both."""
+
+    best: Tensor
+
+    def __init__(self, encoder: Encoder, tests: int, classes: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.register_buffer("best", torch.zeros(tests, classes))
+
+    def terms(self, x: Tensor, y: Tensor, at: At, generator: torch.Generator) -> dict[str, Tensor]:
+        """x (B, 3, T, V, M), a stream; y (B,)."""
+        return {"cross entropy": F.cross_entropy(self.encoder.head(self.encoder(x).pooled), y)}
+
+
+def run(encoder: Encoder, splits: Splits, stream: str, seed: int, config: Config, context: Context) -> Result:
+    """Top-1, top-5 and per-class accuracy of the reported epoch; "best" and "last" top-1 are both recorded.
+
+    The encoder itself is left as it is.
+    """
+    truth = splits.test.y[splits.test.rows]
+    module = _Tuned(with_classifier(encoder, splits.classes, seed), len(truth), splits.classes).to(context.device)
+    x, y = splits.train.tensors(context.device)
+
+    @torch.no_grad()
+    def judge() -> Tensor:
+        return module.encoder.head(extract(module.encoder, splits.test, stream, context.device)[0])
+
+    def after_epoch(epoch: int, history: list[dict[str, Any]]) -> dict[str, Any]:
+        if epoch + 1 < config.epochs and (epoch + 1) % config.every:
+            return {}
+        scores = judge()
+        top1 = accuracies(scores.cpu().numpy(), truth)[0]["top1"]
+        if top1 > max((entry["top1"] for entry in history if "top1" in entry), default=-1.0):
+            module.best.copy_(scores)
+        return {"top1": top1}
+
+    history = fit(
+        module,
+        module.terms,
+        (to_stream(x, stream), y),
+        sgd=config.sgd,
+        batch=config.batch,
+        epochs=config.epochs,
+        seed=seed,
+        run_id=context.run,
+        context=context,
+        stage="finetune",
+        rate=config.rate,
+        mode=train_as_evaluated if config.batchnorm == "frozen" else nn.Module.train,
+        after_epoch=after_epoch,
+    )
+    chosen = (module.best if config.report == "best" else judge()).cpu().numpy()
+    metrics, per_class = accuracies(chosen, truth)
+    judged = [entry["top1"] for entry in history if "top1" in entry]
+    metrics |= {"top1_best": max(judged), "top1_last": judged[-1]}
+    return Result(metrics, chosen, per_class, history)
