@@ -29,6 +29,7 @@ def calibrated(data, name: str = "skeletonclr") -> Encoder:
 def supervised(data) -> Encoder:
     """An encoder that knows the classes."""
     trained = method("supervised", dropout=0.0)
+    calibrate(trained.encoder(), data.train, "joint", CPU)
     x, y = data.train.tensors(CPU)
     optimiser = torch.optim.SGD(trained.parameters(), lr=0.05)
     trained.train()
@@ -36,7 +37,6 @@ def supervised(data) -> Encoder:
         optimiser.zero_grad()
         nn.functional.cross_entropy(trained.classifier(trained.backbone(x).pooled), y).backward()
         optimiser.step()
-    calibrate(trained.encoder(), data.train, "joint", CPU)
     return trained.encoder()
 
 
