@@ -27,7 +27,9 @@ _SKEATTNCLR: dict[tuple[float | None, str], tuple[_Steps, _Steps]] = {
     (0.1, "motion"): ((0.003, (60, 100)), (0.003, (60, 100))),
 }
 _SKEATTNCLR_NTU120 = {None: 0.01, 0.01: 0.008, 0.1: 0.01}  # joint
-_RELEASED = finetune.Config(sgd=SGD(milestones=(80,)), schedule="milestones", epochs=100, report="best")
+_RELEASED = finetune.Config(
+    sgd=SGD(milestones=(80,)), schedule="milestones", epochs=100, batchnorm="frozen", report="best"
+)
 _SKELEMIXCLR = replace(_RELEASED, sgd=SGD(milestones=(50, 70, 90), nesterov=True), warmup=10, epochs=110)
 _HICLR = replace(
     _RELEASED, sgd=SGD(milestones=(30, 55), nesterov=True), warmup=5, epochs=70, batch=64, batchnorm="batch"

@@ -43,8 +43,7 @@ class Size:
     lr: float | None = None  # of the pretraining; None is the recipe's
 
 
-# No dropout: few steps learn nothing through half of the features. Three steps of pretraining leave no BatchNorm
-# statistics to keep, so that smoke finetunes with those of its batches.
+# No dropout: few steps learn nothing through half of the features.
 SMOKE = Size(
     backbones={
         "stgcn": {"width": 4, "out": 32, "dropout": 0.0},
@@ -54,7 +53,7 @@ SMOKE = Size(
     frames=16, batch=16, queue=64, epochs=1, milestones=(1,), monitor_every=1,
     monitor=knn.Config(), dim=16,
     linear=linear.Config(sgd=SGD(lr=3.0, milestones=(24,), weight_decay=0.0), epochs=40, batch=32),
-    finetune={"epochs": 2, "batch": 16, "batchnorm": "batch"}, semi={"epochs": 4, "batch": 8, "batchnorm": "batch"},
+    finetune={"epochs": 2, "batch": 16}, semi={"epochs": 4, "batch": 8},
     shares={0.01: 0.25, 0.1: 0.5},
 )  # fmt: skip
 _SMALL: dict[str, dict[str, Any]] = {

@@ -63,7 +63,7 @@ def cells(settings: Settings) -> Iterator[Cell]:
                 )
                 yield Cell(row, f"{name} {heading}", runs)
             if split not in TUNED or row == CALIBRATED:
-                continue  # from random weights BatchNorm follows the batches: calibration has no part in it
+                continue  # BatchNorm follows the batches from the first one on: calibration has no part in it
             for name, protocol in TUNING.items():
                 evaluations = (recipes.evaluation(settings, protocol, encoder, "irds", split) for encoder in choices)
                 yield Cell(row, f"{name} {heading}", tuple(map(from_scratch, evaluations)))
@@ -89,7 +89,7 @@ SPEC = TableSpec(
         "Supervised: the same encoder trained with labels, then judged by the same protocols.",
         "stand → seated: trained on standing, tested on seated recordings, correct executions only.",
         "Finetune trains the whole encoder with all labels, Semi 10 % with a tenth of them. Random initialisation is "
-        "supervised training by the same protocol there, with BatchNorm that follows the batches.",
+        "supervised training by the same protocol there.",
         "18-way: gesture and whether it was done correctly, cross-subject; the encoders are those of cross-subject.",
     ),
 )

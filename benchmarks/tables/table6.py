@@ -42,7 +42,7 @@ SPEC = TableSpec(
     make=cells,
     notes=(
         "Recipe paper finetunes everybody alike: learning rate 0.05, divided by ten when the training loss stops "
-        "falling. Recipe official has each release's files; SkeAttnCLR's for NTU-120 bone and motion say learning rate "
+        "falling, BatchNorm that follows the batches (the paper does not say). Recipe official has each release's files; SkeAttnCLR's for NTU-120 bone and motion say learning rate "
         "3, as for linear evaluation, and NTU-60's are taken instead.",
         SCRATCH_NOTE,
         *NOTES,

@@ -17,7 +17,9 @@ from protocols.sgd import SGD
 from tests.protocols.small import method, splits
 
 CPU = torch.device("cpu")
-CONFIG = finetune.Config(sgd=SGD(lr=0.002, milestones=(), weight_decay=0.0), epochs=6, batch=8, every=2)
+CONFIG = finetune.Config(
+    sgd=SGD(lr=0.002, milestones=(), weight_decay=0.0), epochs=6, batch=8, every=2, batchnorm="frozen"
+)
 
 
 def calibrated(data, name: str = "skeletonclr") -> Encoder:

@@ -15,7 +15,10 @@ from tests.protocols.small import splits
 from tests.protocols.test_finetune import calibrated
 
 CONFIG = semi.Config(
-    share=0.25, finetune=finetune.Config(sgd=SGD(lr=0.002, milestones=(), weight_decay=0.0), epochs=4, batch=8, every=2)
+    share=0.25,
+    finetune=finetune.Config(
+        sgd=SGD(lr=0.002, milestones=(), weight_decay=0.0), epochs=4, batch=8, every=2, batchnorm="frozen"
+    ),
 )
 
 
