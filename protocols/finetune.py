@@ -1,9 +1,9 @@
 """Finetune protocol: the whole encoder is trained with labels, under a new linear head (section 4.2).
 
 The paper names a learning rate of 0.05 and PyTorch's schedule that waits for the loss to stop falling; the release
-has milestones and a tenth of that rate. It also leaves the network in evaluation mode while it trains, so that BatchNorm
-keeps the statistics of pretraining: `batchnorm` says which. At 0.05 that diverges for encoders with large features (on
-IRDS two of three supervised ones), so the default is training mode. Nothing is augmented.
+has milestones and a tenth of that rate. It also leaves the network in evaluation mode while it trains, so that
+BatchNorm keeps the statistics of pretraining: `batchnorm` says which. At 0.05 that diverges for encoders with large
+features (on IRDS two of three supervised ones), so the default is training mode. Nothing is augmented.
 """
 
 from __future__ import annotations

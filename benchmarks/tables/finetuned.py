@@ -11,8 +11,8 @@ from protocols import finetune, semi
 
 SCRATCH = "ST-GCN"  # no pretraining: what the labels alone give
 SCRATCH_NOTE = (
-    "ST-GCN: the same protocol from random weights, which is supervised training. BatchNorm follows the batches in that "
-    "row under either recipe, as there are no statistics of a pretraining to keep."
+    "ST-GCN: the same protocol from random weights, which is supervised training. BatchNorm follows the batches there "
+    "under either recipe, as there are no statistics of a pretraining to keep."
 )
 
 

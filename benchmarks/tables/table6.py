@@ -42,8 +42,9 @@ SPEC = TableSpec(
     make=cells,
     notes=(
         "Recipe paper finetunes everybody alike: learning rate 0.05, divided by ten when the training loss stops "
-        "falling, BatchNorm that follows the batches (the paper does not say). Recipe official has each release's files; SkeAttnCLR's for NTU-120 bone and motion say learning rate "
-        "3, as for linear evaluation, and NTU-60's are taken instead.",
+        "falling, BatchNorm that follows the batches (the paper does not say). Recipe official has each release's "
+        "files; SkeAttnCLR's for NTU-120 bone and motion say learning rate 3, as for linear evaluation, and NTU-60's "
+        "are taken instead.",
         SCRATCH_NOTE,
         *NOTES,
     ),
