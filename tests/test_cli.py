@@ -179,7 +179,7 @@ def test_auto_is_demo_without_data(tmp_path: Path, capsys: pytest.CaptureFixture
     code, text = say(capsys, "run", "--table", "1", "--dry-run", "--data", str(tmp_path), "--out", str(tmp_path))
     assert code == 0
     assert "demo scale, synthetic stand-ins" in text
-    assert "42 pretrainings, 42 evaluations, 14 fusions; 98 of 98 runs to do" in text
+    assert "42 pretrainings, 42 evaluations, 20 fusions; 104 of 104 runs to do" in text
 
 
 def test_plan_shows_what_tables_1_and_7_share(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

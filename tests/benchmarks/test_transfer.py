@@ -1,0 +1,73 @@
+"""Transfer: an encoder judged on other data than it was trained on; with the same data it is linear evaluation."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import recipes
+from benchmarks.execute import Machine, execute
+from benchmarks.recipes import Settings
+from benchmarks.runs import Evaluate, Run, label
+from benchmarks.store import Store
+from protocols.metrics import accuracies
+
+SETTINGS = Settings(scale="smoke")
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A results folder with one smoke pretraining."""
+    root = tmp_path_factory.mktemp("transfer")
+    done(root, pretraining())
+    return root
+
+
+def pretraining():
+    return recipes.pretraining(SETTINGS, "skeattnclr", "ntu60", "xsub", "joint", 0)
+
+
+def done(root: Path, run: Run):
+    """The record of the run, which is executed."""
+    store = Store(root)
+    store.prepare()
+    store.write_spec(run)
+    assert execute(str(root), run.id, machine=Machine(str(root))) == "ok"
+    return store.record(run.id)
+
+
+def test_transfer_to_the_same_data_is_linear_evaluation(root: Path) -> None:
+    """The run is the same one, so that it is done once; a table that asks for both shares it."""
+    direct = recipes.evaluation(SETTINGS, "linear", pretraining(), "ntu60", "xsub")
+    again = Evaluate(**{name: getattr(direct, name) for name in direct.__dataclass_fields__})
+    again = replace(again, data=pretraining().data)
+    assert again.id == direct.id
+    elsewhere = recipes.evaluation(SETTINGS, "linear", pretraining(), "pku1", "xsub")
+    assert elsewhere.id != direct.id
+    assert "on pku1 xsub" in label(elsewhere)
+    assert " on " not in label(direct)
+
+
+@pytest.mark.parametrize("protocol", ["linear", "finetune"])
+def test_the_classifier_has_the_classes_of_the_target(root: Path, protocol: str) -> None:
+    run = recipes.evaluation(SETTINGS, protocol, pretraining(), "pku1", "xsub")
+    record = done(root, run)
+    scores, labels = Store(root).read_scores(run.id)
+    from benchmarks.datasets import catalog
+
+    assert scores.shape[1] == catalog.classes("pku1", "smoke")
+    assert len(labels) == len(scores)
+    assert accuracies(scores, labels)[0]["top1"] == record["metrics"]["top1"]
+
+
+def test_fusion_of_three_equal_streams_is_the_stream(root: Path) -> None:
+    run = recipes.evaluation(SETTINGS, "linear", pretraining(), "ntu60", "xsub")
+    single = done(root, run)
+    together = done(root, recipes.fused((run, run, run)))
+    assert together["metrics"]["top1"] == single["metrics"]["top1"]
+    assert together["per_class"] == single["per_class"]
+    a, b = (Store(root).read_scores(i)[0] for i in (run.id, recipes.fused((run, run, run)).id))
+    np.testing.assert_allclose(b, 1.5 * a, rtol=1e-6)
