@@ -12,6 +12,7 @@ import statistics
 from collections.abc import Sequence
 
 from benchmarks.datasets import catalog
+from benchmarks.differences import Difference, differences
 from benchmarks.facts import facts, preparation
 from benchmarks.markdown import Footnotes, bullets, code, fill, pipe_table, signed
 from benchmarks.outcomes import Outcome, Records, Summary, count, outcomes, summary
@@ -22,6 +23,7 @@ from benchmarks.tables.paper import PaperTable, paper
 __all__ = ["Summary", "render_table", "summary"]
 
 ABSENT, FAILED, SKIPPED, EMPTY, QUOTED = "·", "✗", "n/a", "–", "†"
+NOISE = "noise"
 
 
 def render_table(spec: TableSpec, settings: Settings, records: Records) -> str:
@@ -47,6 +49,7 @@ def render_table(spec: TableSpec, settings: Settings, records: Records) -> str:
         [fill(_legend(spec, len(settings.seeds), found, shown, beside))],
         [table],
         bullets([*footnotes.lines(), *_notes(spec, published)]),
+        _differences(spec, len(settings.seeds), found, published),
         _details(found),
     ]
     return "\n\n".join("\n".join(section) for section in sections if section) + "\n"
@@ -102,7 +105,8 @@ def _commands(spec: TableSpec, settings: Settings) -> list[str]:
 def _legend(spec: TableSpec, n: int, found: list[Outcome], shown: str, beside: bool) -> str:
     """How to read a cell; only marks that occur are explained."""
     text = "Accuracy in percent; "
-    text += f"mean ± sample standard deviation of n = {n} seeds." if n > 1 else "one seed, so no spread is known."
+    unknown = "no spread is known" + (", and of no difference between rows an interval" if spec.against else "")
+    text += f"mean ± sample standard deviation of n = {n} seeds." if n > 1 else f"one seed, so {unknown}."
     if beside:
         whole = ", the difference only where every seed is in" if n > 1 else ""
         text += f" Each cell: measured / paper (difference){whole}."
@@ -118,13 +122,19 @@ def _legend(spec: TableSpec, n: int, found: list[Outcome], shown: str, beside: b
     return f"{text} {', '.join(marks)}." if marks else text
 
 
+def _order(found: list[Outcome], published: PaperTable | None) -> tuple[list[str], list[str]]:
+    """Rows and columns as the paper has them, then what it does not have."""
+    rows = dict.fromkeys([*(published.rows if published else ()), *(outcome.cell.row for outcome in found)])
+    columns = dict.fromkeys([*(published.columns if published else ()), *(o.cell.column for o in found)])
+    return list(rows), list(columns)
+
+
 def _table(
     spec: TableSpec, found: list[Outcome], published: PaperTable | None, beside: bool, footnotes: Footnotes
 ) -> tuple[str, str]:
     """The pipe table in the paper's order, and all its cells as one text."""
     at = {(outcome.cell.row, outcome.cell.column): outcome for outcome in found}
-    rows = dict.fromkeys([*(published.rows if published else ()), *(row for row, _ in at)])
-    columns = dict.fromkeys([*(published.columns if published else ()), *(column for _, column in at)])
+    rows, columns = _order(found, published)
     lines = []
     for row in rows:
         labels = row.split("/", len(spec.labels) - 1)
@@ -141,7 +151,7 @@ def _table(
                 text = _beside(text, outcome, published.value(row, column) if inside else None)
             cells.append(text)
         lines.append([*labels, *cells])
-    text = pipe_table(spec.labels, list(columns), lines)
+    text = pipe_table(spec.labels, columns, lines)
     return text, " ".join(cell for line in lines for cell in line[len(spec.labels) :])
 
 
@@ -183,6 +193,45 @@ def _notes(spec: TableSpec, published: PaperTable | None) -> list[str]:
     if published and published.quoted:
         notes.append(f"{QUOTED} The paper took the numbers of this row from another publication.")
     return notes
+
+
+def _differences(spec: TableSpec, n: int, found: list[Outcome], published: PaperTable | None) -> list[str]:
+    """What was measured of `spec.against`: never a number of the paper. Nothing for one seed or no pair of cells."""
+    rows, columns = _order(found, published)
+    pairs = differences(spec, sorted(found, key=lambda outcome: rows.index(outcome.cell.row)), n)
+    known = [difference for cells in pairs.values() for difference in cells.values() if difference.complete]
+    if n == 1 or not known:
+        return []
+    lines = [
+        [*row.split("/", len(spec.labels) - 1), reference, *(_difference(cells.get(column)) for column in columns)]
+        for (row, reference), cells in pairs.items()
+    ]
+    table = pipe_table([*spec.labels, "minus"], columns, lines)
+    noise = sum(bool(difference.noise) for difference in known)
+    text = (
+        f"A row minus another, in points: the mean of n = {n} differences, one per seed, ± half of its 95 % interval "
+        f"(Student's t). `{NOISE}`: within noise, the interval contains 0 and these seeds do not say which row is "
+        f"better; so it is for {noise} of {len(known)}."
+    )
+    if len(known) > 1:
+        text += (
+            " Each interval is for one difference, not corrected for their number: where rows do not differ at "
+            "all, one in twenty looks as if they did."
+        )
+    meanings = {ABSENT: "not every seed is in both cells", EMPTY: "not compared"}
+    shown = {cell for line in lines for cell in line}
+    marks = [f"`{mark}` {meaning}" for mark, meaning in meanings.items() if mark in shown]
+    text += f" {', '.join(marks)}." if marks else ""
+    return ["### Differences, paired by seed", "", fill(text), "", table]
+
+
+def _difference(difference: Difference | None) -> str:
+    if difference is None:
+        return EMPTY
+    if not difference.complete or difference.half is None:
+        return ABSENT
+    text = f"{signed(100 * difference.mean)} ± {100 * difference.half:.1f}"
+    return f"{NOISE} {text}" if difference.noise else text
 
 
 def _details(found: Sequence[Outcome]) -> list[str]:

@@ -38,6 +38,7 @@ SPEC = TableSpec(
     labels=("Method", "Stream"),
     data=tuple(COLUMNS.values()),
     make=cells,
+    against=("Baseline*",),
     notes=(
         *NOTES,
         "3S: sum of the scores of joint, bone and motion with weights 0.5, 0.5, 0.5.",
