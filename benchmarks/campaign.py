@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ from benchmarks import recipes
 from benchmarks.datasets import catalog
 from benchmarks.datasets import store as prepared
 from benchmarks.execute import Machine
+from benchmarks.index import render_index
 from benchmarks.local import run_all
 from benchmarks.outcomes import summary
 from benchmarks.plan import Plan
@@ -158,6 +159,19 @@ class Campaign:
             file_of(self.store.root, spec.id, self.settings): render_table(spec, self.settings, records)
             for spec in self.specs
         }
+
+    def index(self, writing: Iterable[Path] = ()) -> dict[Path, str]:
+        """README.md of the results folder, by its file.
+
+        It depends on the folder alone, not on the tables, seeds and recipe that were asked for: all tables, every seed
+        that has a record. `writing`: files that are written along with it, to be linked like those that are there.
+        """
+        root, records = self.store.root, self.store.all()
+        seeds = {record["spec"]["seed"] for record in records.values() if "seed" in record.get("spec", {})} or {0}
+        there = [path for folder in ("tables", "figures", "throughput") for path in (root / folder).glob("*")]
+        files = {path.relative_to(root).as_posix() for path in (*there, *writing)}
+        settings = replace(self.settings, recipe="paper", seeds=tuple(sorted(seeds)), overrides=())
+        return {root / "README.md": render_index(settings, records, files)}
 
     def exit_code(self) -> int:
         """4 when a cell failed, else 3 when one is missing, else 0: what the rendered tables say."""

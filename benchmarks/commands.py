@@ -182,13 +182,14 @@ def _show(store: Store, run_id: str, console: Console, brief: bool) -> None:
 
 
 def render(arguments: argparse.Namespace) -> int:
-    """Writes, or checks, tables from the records."""
+    """Writes, or checks, tables and the results folder's README from the records."""
     specs, fixed = _wanted(arguments)
     campaign = _campaign(arguments, specs)
     campaign.check_data()
     root, settings = campaign.store.root, campaign.settings
     as_published = replace(settings, overrides=())  # the tables of settings show what the recipe says
     texts = campaign.tables() | {file_of(root, name, as_published): render_settings(name) for name in fixed}
+    texts |= campaign.index(texts)
     if arguments.check:
         stale = [path for path, text in texts.items() if not path.exists() or path.read_text() != text]
         for path in stale:

@@ -17,6 +17,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,6 +30,7 @@ from benchmarks.datasets import catalog
 from benchmarks.datasets import store as prepared
 from benchmarks.runs import Evaluate, Fuse, Pretrain, Raw, Run, Untrained, label
 from benchmarks.store import Store, StoreError, write_json
+from benchmarks.throughput.machine import processor
 from methods import Encoder, moco
 from protocols import PROTOCOLS, Context, Interrupted, Progress, Result, Splits, derive
 from protocols.base import silent
@@ -102,16 +104,20 @@ def execute(
                 raise
             text = "".join(traceback.format_exception_only(error)).strip()
             frames = traceback.format_exc().splitlines()
-            seconds = round(time.monotonic() - started, 3)
-            store.write_record(record | {"status": "failed", "error": text, "traceback": frames, "seconds": seconds})
+            store.write_record(record | _ended(started) | {"status": "failed", "error": text, "traceback": frames})
             return "failed"
-        seconds = round(time.monotonic() - started, 3)
         measured = {"metrics": result.metrics, "history": result.history}
         if result.per_class is not None:
             measured["per_class"] = [None if np.isnan(v) else v for v in result.per_class]
-        store.write_record(record | {"status": "ok", "seconds": seconds, **measured})
+        store.write_record(record | _ended(started) | {"status": "ok", **measured})
         (store.folder(run_id) / "checkpoint.pt").unlink(missing_ok=True)
         return "ok"
+
+
+def _ended(started: float) -> dict[str, Any]:
+    """Seconds since `started`, a reading of time.monotonic(), and the date and time of now."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return {"seconds": round(time.monotonic() - started, 3), "finished": now}
 
 
 def _perform(run: Run, store: Store, machine: Machine, report: Callable[[Progress], None]) -> Result:
@@ -237,6 +243,7 @@ def _environment(machine: Machine) -> dict[str, Any]:
         "numpy": np.__version__,
         "system": f"{platform.system()} {platform.machine()}",
         "device": device,
+        "cpu": processor(),
         "threads": machine.threads,
         "cores": os.cpu_count(),
     }

@@ -7,16 +7,14 @@ its own accord: the same records give the same bytes.
 
 from __future__ import annotations
 
-import re
 import shlex
 import statistics
-import textwrap
-from collections.abc import Iterable, Sequence
-
-from tabulate import tabulate
+from collections.abc import Sequence
 
 from benchmarks.datasets import catalog
+from benchmarks.differences import Difference, differences
 from benchmarks.facts import facts, labels, preparation
+from benchmarks.markdown import Footnotes, bullets, code, fill, pipe_table, signed
 from benchmarks.outcomes import Outcome, Records, Summary, count, outcomes, summary
 from benchmarks.recipes import Settings
 from benchmarks.tables.base import Skip, TableSpec
@@ -24,35 +22,8 @@ from benchmarks.tables.paper import PaperTable, paper
 
 __all__ = ["Summary", "render_table", "summary"]
 
-WIDTH = 108  # of prose in the markdown source; tables are as wide as they must be
-LONGEST = 300  # characters of an error that are shown
-ABSENT, FAILED, SKIPPED, EMPTY, QUOTED, MINUS = "·", "✗", "n/a", "–", "†", "−"
-_SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
-# What would start a list, a heading or a quotation if a line of markdown began with it.
-_BLOCK = re.compile(r" (?=(?:[-+*>#=]+|\d+[.)])(?: |$))")
-
-
-class _Footnotes:
-    """Numbered in reading order; equal texts share a number."""
-
-    def __init__(self) -> None:
-        self._runs: dict[str, dict[str, None]] = {}
-
-    def mark(self, text: str, runs: Iterable[str] = ()) -> str:
-        """The superscript of a text, and the runs that it is about."""
-        self._runs.setdefault(text, {}).update(dict.fromkeys(runs))
-        return str(list(self._runs).index(text) + 1).translate(_SUPERSCRIPT)
-
-    def lines(self) -> list[str]:
-        """One bullet per footnote."""
-        lines = []
-        for number, (text, runs) in enumerate(self._runs.items(), start=1):
-            where = ""
-            if runs:
-                first, *more = runs
-                where = f" ({_code(first)}" + (f" and {len(more)} more" if more else "") + ")"
-            lines.append(f"{str(number).translate(_SUPERSCRIPT)} {text}{where}")
-        return lines
+ABSENT, FAILED, SKIPPED, EMPTY, QUOTED = "·", "✗", "n/a", "–", "†"
+NOISE = "noise"
 
 
 def render_table(spec: TableSpec, settings: Settings, records: Records) -> str:
@@ -68,16 +39,17 @@ def render_table(spec: TableSpec, settings: Settings, records: Records) -> str:
     found = outcomes(spec, settings, records)
     published = paper(spec.id) if spec.paper else None
     beside = published is not None and settings.standin is None
-    footnotes = _Footnotes()
+    footnotes = Footnotes()
     table, shown = _table(spec, found, published, beside, footnotes)
     sections = [
         [f"## Table {spec.id} · {spec.title}"],
         _banner(settings),
         _about(spec, settings, found, records),
         _commands(spec, settings),
-        [_fill(_legend(spec, len(settings.seeds), found, shown, beside))],
+        [fill(_legend(spec, len(settings.seeds), found, shown, beside))],
         [table],
-        _bullets([*footnotes.lines(), *_notes(spec, published)]),
+        bullets([*footnotes.lines(), *_notes(spec, published)]),
+        _differences(spec, len(settings.seeds), found, published),
         _details(found),
     ]
     return "\n\n".join("\n".join(section) for section in sections if section) + "\n"
@@ -91,7 +63,7 @@ def _banner(settings: Settings) -> list[str]:
         "below was measured on made-up skeletons, with networks and schedules cut down to take minutes. It shows "
         "that the whole path runs, and says nothing about which method is better."
     )
-    return [_fill(text, "> ", "> ")]
+    return [fill(text, "> ", "> ")]
 
 
 def _about(spec: TableSpec, settings: Settings, found: list[Outcome], records: Records) -> list[str]:
@@ -118,7 +90,7 @@ def _about(spec: TableSpec, settings: Settings, found: list[Outcome], records: R
     entries |= facts(found)
     entries["Seeds"] = f"{', '.join(map(str, settings.seeds))}; {entries.pop('Runs')}"
     entries["Cells"] = str(count(found))
-    return _bullets(f"**{name}:** {text}" for name, text in entries.items())
+    return bullets(f"**{name}:** {text}" for name, text in entries.items())
 
 
 def _commands(spec: TableSpec, settings: Settings) -> list[str]:
@@ -135,7 +107,8 @@ def _commands(spec: TableSpec, settings: Settings) -> list[str]:
 def _legend(spec: TableSpec, n: int, found: list[Outcome], shown: str, beside: bool) -> str:
     """How to read a cell; only marks that occur are explained."""
     text = "Accuracy in percent; "
-    text += f"mean ± sample standard deviation of n = {n} seeds." if n > 1 else "one seed, so no spread is known."
+    unknown = "no spread is known" + (", and of no difference between rows an interval" if spec.against else "")
+    text += f"mean ± sample standard deviation of n = {n} seeds." if n > 1 else f"one seed, so {unknown}."
     if beside:
         whole = ", the difference only where every seed is in" if n > 1 else ""
         text += f" Each cell: measured / paper (difference){whole}."
@@ -151,13 +124,19 @@ def _legend(spec: TableSpec, n: int, found: list[Outcome], shown: str, beside: b
     return f"{text} {', '.join(marks)}." if marks else text
 
 
+def _order(found: list[Outcome], published: PaperTable | None) -> tuple[list[str], list[str]]:
+    """Rows and columns as the paper has them, then what it does not have."""
+    rows = dict.fromkeys([*(published.rows if published else ()), *(outcome.cell.row for outcome in found)])
+    columns = dict.fromkeys([*(published.columns if published else ()), *(o.cell.column for o in found)])
+    return list(rows), list(columns)
+
+
 def _table(
-    spec: TableSpec, found: list[Outcome], published: PaperTable | None, beside: bool, footnotes: _Footnotes
+    spec: TableSpec, found: list[Outcome], published: PaperTable | None, beside: bool, footnotes: Footnotes
 ) -> tuple[str, str]:
     """The pipe table in the paper's order, and all its cells as one text."""
     at = {(outcome.cell.row, outcome.cell.column): outcome for outcome in found}
-    rows = dict.fromkeys([*(published.rows if published else ()), *(row for row, _ in at)])
-    columns = dict.fromkeys([*(published.columns if published else ()), *(column for _, column in at)])
+    rows, columns = _order(found, published)
     lines = []
     for row in rows:
         labels = row.split("/", len(spec.labels) - 1)
@@ -174,17 +153,11 @@ def _table(
                 text = _beside(text, outcome, published.value(row, column) if inside else None)
             cells.append(text)
         lines.append([*labels, *cells])
-    text = tabulate(
-        [[_escaped(cell) for cell in line] for line in lines],
-        headers=[_escaped(heading) for heading in (*spec.labels, *columns)],
-        tablefmt="pipe",
-        disable_numparse=True,
-        colalign=("left",) * len(spec.labels) + ("right",) * len(columns),
-    )
+    text = pipe_table(spec.labels, columns, lines)
     return text, " ".join(cell for line in lines for cell in line[len(spec.labels) :])
 
 
-def _measured(outcome: Outcome | None, footnotes: _Footnotes) -> str:
+def _measured(outcome: Outcome | None, footnotes: Footnotes) -> str:
     if outcome is None:
         return EMPTY
     if isinstance(outcome.cell.runs, Skip):
@@ -197,7 +170,7 @@ def _measured(outcome: Outcome | None, footnotes: _Footnotes) -> str:
         if len(outcome.values) < len(outcome.readings):
             parts.append(f"({len(outcome.values)}/{len(outcome.readings)})")
     for failure in outcome.failures:
-        mark = FAILED + footnotes.mark(_code(failure.error or ""), [failure.culprit or failure.run])
+        mark = FAILED + footnotes.mark(code(failure.error or ""), [failure.culprit or failure.run])
         parts += [mark] if mark not in parts else []
     return " ".join(parts) or ABSENT
 
@@ -209,7 +182,7 @@ def _beside(text: str, outcome: Outcome | None, published: float | None) -> str:
     difference = ""
     if outcome is not None and outcome.status == "ok":
         # of the two numbers that stand there, so that a reader who subtracts finds the same
-        difference = f" ({_signed(round(_mean(outcome), 1) - published)})"
+        difference = f" ({signed(round(_mean(outcome), 1) - published)})"
     return f"{text} / {published:.1f}{difference}"
 
 
@@ -217,16 +190,50 @@ def _mean(outcome: Outcome) -> float:
     return 100 * statistics.fmean(outcome.values)
 
 
-def _signed(value: float) -> str:
-    text = f"{abs(value):.1f}"
-    return text if text == "0.0" else f"{MINUS if value < 0 else '+'}{text}"
-
-
 def _notes(spec: TableSpec, published: PaperTable | None) -> list[str]:
     notes = list(spec.notes)
     if published and published.quoted:
         notes.append(f"{QUOTED} The paper took the numbers of this row from another publication.")
     return notes
+
+
+def _differences(spec: TableSpec, n: int, found: list[Outcome], published: PaperTable | None) -> list[str]:
+    """What was measured of `spec.against`: never a number of the paper. Nothing for one seed or no pair of cells."""
+    rows, columns = _order(found, published)
+    pairs = differences(spec, sorted(found, key=lambda outcome: rows.index(outcome.cell.row)), n)
+    known = [difference for cells in pairs.values() for difference in cells.values() if difference.complete]
+    if n == 1 or not known:
+        return []
+    lines = [
+        [*row.split("/", len(spec.labels) - 1), reference, *(_difference(cells.get(column)) for column in columns)]
+        for (row, reference), cells in pairs.items()
+    ]
+    table = pipe_table([*spec.labels, "minus"], columns, lines)
+    noise = sum(bool(difference.noise) for difference in known)
+    text = (
+        f"A row minus another, in points: the mean of n = {n} differences, one per seed, ± half of its 95 % interval "
+        f"(Student's t). `{NOISE}`: within noise, the interval contains 0 and these seeds do not say which row is "
+        f"better; so it is for {noise} of {len(known)}."
+    )
+    if len(known) > 1:
+        text += (
+            " Each interval is for one difference, not corrected for their number: where rows do not differ at "
+            "all, one in twenty looks as if they did."
+        )
+    meanings = {ABSENT: "not every seed is in both cells", EMPTY: "not compared"}
+    shown = {cell for line in lines for cell in line}
+    marks = [f"`{mark}` {meaning}" for mark, meaning in meanings.items() if mark in shown]
+    text += f" {', '.join(marks)}." if marks else ""
+    return ["### Differences, paired by seed", "", fill(text), "", table]
+
+
+def _difference(difference: Difference | None) -> str:
+    if difference is None:
+        return EMPTY
+    if not difference.complete or difference.half is None:
+        return ABSENT
+    text = f"{signed(100 * difference.mean)} ± {100 * difference.half:.1f}"
+    return f"{NOISE} {text}" if difference.noise else text
 
 
 def _details(found: Sequence[Outcome]) -> list[str]:
@@ -238,34 +245,7 @@ def _details(found: Sequence[Outcome]) -> list[str]:
         runs = []
         for reading in outcome.readings:
             mark = FAILED if reading.error else "" if reading.value is not None else ABSENT
-            runs.append(f"{_code(reading.run)} {mark}".strip())
+            runs.append(f"{code(reading.run)} {mark}".strip())
         lines.append(f"- {outcome.cell.row} · {outcome.cell.column}: {', '.join(runs)}")
     total = len({reading.run for outcome in found for reading in outcome.readings})
     return ["<details>", f"<summary>Runs ({total})</summary>", "", *lines, "", "</details>"]
-
-
-def _fill(text: str, first: str = "", rest: str = "") -> str:
-    """Prose in lines of WIDTH, none of which begins a new block of markdown by accident."""
-    filled = textwrap.fill(
-        _BLOCK.sub("\0", text),
-        WIDTH,
-        initial_indent=first,
-        subsequent_indent=rest,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-    return filled.replace("\0", " ")
-
-
-def _bullets(texts: Iterable[str]) -> list[str]:
-    return [_fill(text, "- ", "  ") for text in texts]
-
-
-def _code(text: str) -> str:
-    """Text as inline code, whatever is in it."""
-    clean = "".join(character if character.isprintable() else " " for character in text.replace("`", "'"))
-    return f"`{clean if len(clean) <= LONGEST else clean[:LONGEST] + '…'}`"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("|", "\\|")

@@ -73,6 +73,18 @@ class TableSpec:
     data: tuple[tuple[str, str], ...]  # (data set, split) it measures on
     make: Callable[[Settings], Iterable[Cell]]
     notes: tuple[str, ...] = ()
+    against: tuple[str, ...] = ()  # what rows are compared with, see `references`
+
+    def references(self, row: str) -> tuple[str, ...]:
+        """Keys of the rows that a row is compared with, which the table need not have.
+
+        An entry of `against` is the first label of a row, the other labels being those of the row itself ("Ours/J"
+        against "Baseline*" is "Ours/J" minus "Baseline*/J"), or a whole key ("✓/✓/✓"). A row that is a reference
+        itself is compared with those after it only, so that no pair is there twice.
+        """
+        rest = row.partition("/")[2]
+        keys = tuple(entry if "/" in entry or not rest else f"{entry}/{rest}" for entry in self.against)
+        return keys[keys.index(row) + 1 :] if row in keys else keys
 
     def cells(self, settings: Settings) -> list[Cell]:
         """The cells; those whose method cannot train its backbone are skips, with the method's reason."""

@@ -79,6 +79,7 @@ SPEC = TableSpec(
     labels=("Encoder",),
     data=tuple(("irds", split) for split in SPLITS),
     make=cells,
+    against=("SkeletonCLR", "Random, BN calibrated", "Random initialisation"),  # a method, and what no training gives
     notes=(
         "Raw coordinates: 1-NN under KNN, logistic regression under Linear, on the prepared skeletons.",
         "KNN: k = 20 on the backbone's pooled feature, so that an untrained encoder competes on equal terms.",

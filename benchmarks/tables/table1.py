@@ -38,6 +38,7 @@ SPEC = TableSpec(
     labels=("Method", "Stream"),
     data=tuple(COLUMNS.values()),
     make=cells,
+    against=("Baseline*",),
     notes=(
         *NOTES,
         *fusion.NOTES,

@@ -38,6 +38,7 @@ SPEC = TableSpec(
     labels=("Method",),
     data=(("ntu60", "xsub"), ("ntu60", "xview"), *((data, s) for data in TARGETS.values() for s in ("xsub", "xview"))),
     make=cells,
+    against=("SkeletonCLR",),
     notes=(
         "Pretrained on NTU-60 cross-subject for PKU-MMD cross-subject, cross-view for cross-view; the classifier has "
         "the 51 classes of PKU-MMD.",

@@ -67,6 +67,7 @@ SPEC = TableSpec(
     labels=("Method", "Stream"),
     data=tuple(COLUMNS.values()),
     make=cells,
+    against=("SkeletonCLR",),
     notes=(
         "Under recipe paper all methods have one backbone, number of frames, batch and schedule; temperature, momentum "
         "and augmentation are each method's own. Under recipe official every method is as released.",

@@ -26,6 +26,7 @@ SPEC = TableSpec(
     labels=("Method",),
     data=tuple(COLUMNS.values()),
     make=cells,
+    against=("SkeletonCLR",),
     notes=(
         "KNN: k = 20, which the paper does not name; 10 and 40 are in the records.",
         "Random and Supervised are controls that the paper does not have, see Table 3.",

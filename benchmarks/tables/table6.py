@@ -40,6 +40,7 @@ SPEC = TableSpec(
     labels=("Method", "Stream"),
     data=tuple(COLUMNS.values()),
     make=cells,
+    against=("SkeletonCLR", "ST-GCN"),
     notes=(
         "Recipe paper finetunes everybody alike: learning rate 0.05, divided by ten when the training loss stops "
         "falling, BatchNorm that follows the batches (the paper does not say). Recipe official has each release's "

@@ -40,9 +40,10 @@ def all_done(spec: TableSpec, settings: Settings, value: float = 0.8) -> Records
     return records
 
 
-def grid(text: str) -> list[list[str]]:
-    """The pipe table as cells, header first; every line is as long and has as many cells as the others."""
-    lines = [line for line in text.splitlines() if line.startswith("|")]
+def grid(text: str, number: int = 0) -> list[list[str]]:
+    """A pipe table as cells, header first; every line is as long and has as many cells as the others."""
+    tables = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
+    lines = tables[number].splitlines()
     assert len({len(line) for line in lines}) == 1
     grid = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
     assert len({len(row) for row in grid}) == 1
@@ -61,7 +62,12 @@ def shown(text: str, spec: TableSpec, row: str, column: str) -> str:
 def toy() -> Callable[..., TableSpec]:
     """A table with the cells one asks for, on a real linear evaluation."""
 
-    def make(*cells: tuple[str, str, Any], table: str = "toy", labels: tuple[str, ...] = ("Method",)) -> TableSpec:
+    def make(
+        *cells: tuple[str, str, Any],
+        table: str = "toy",
+        labels: tuple[str, ...] = ("Method",),
+        against: tuple[str, ...] = (),
+    ) -> TableSpec:
         def produce(settings: Settings) -> Iterator[Cell]:
             for row, column, what in cells:
                 if isinstance(what, Skip):
@@ -82,6 +88,6 @@ def toy() -> Callable[..., TableSpec]:
                     ),
                 )
 
-        return TableSpec(table, "Toy", labels, (("ntu60", "xsub"),), produce)
+        return TableSpec(table, "Toy", labels, (("ntu60", "xsub"),), produce, against=against)
 
     return make

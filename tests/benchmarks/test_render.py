@@ -85,12 +85,14 @@ def test_irds_has_no_paper_side_and_its_own_n() -> None:
     spec = TABLES["irds"]
     text = render_table(spec, THREE, all_done(spec, THREE))
     head, *body = grid(text)
-    expected = ["–" if "standardised" in column else "80.0" for column in head[1:]]
-    assert body[0] == ["Raw coordinates", *expected]
-    assert all(line[1:] == ["80.0 ± 0.0"] * (len(head) - 1) for line in body[1:])
+    raw = ["80.0" if column.startswith(("KNN", "Linear ")) else "–" for column in head[1:]]
+    calibrated = ["–" if column.startswith(("Finetune", "Semi")) else "80.0 ± 0.0" for column in head[1:]]
+    assert body[0] == ["Raw coordinates", *raw]
+    assert body[2] == ["Random, BN calibrated", *calibrated]
+    assert all(line[1:] == ["80.0 ± 0.0"] * (len(head) - 1) for line in (body[1], *body[3:]))
     assert "n = 3; Raw coordinates: n = 1" in text
     assert " / " not in "".join("".join(line) for line in body)
-    filled = len(body) * (len(head) - 1) - expected.count("–")
+    filled = len(body) * (len(head) - 1) - raw.count("–") - calibrated.count("–")
     assert summary(spec, THREE, all_done(spec, THREE)) == Summary(filled, 0, 0, 0)
 
 
@@ -119,7 +121,7 @@ def test_same_records_same_bytes(table: str, scale: str) -> None:
     }
     assert render_table(spec, settings, again).encode() == text.encode()
     assert all(line == line.rstrip() for line in text.splitlines())
-    assert sum(line.startswith("|:-") for line in text.splitlines()) == 1
+    assert sum(line.startswith("|:-") for line in text.splitlines()) == 2
     head, *body = grid(text)
     assert len(head) == len(spec.labels) + len({cell.column for cell in spec.cells(settings)})
     assert len(body) == len({cell.row for cell in spec.cells(settings)})
