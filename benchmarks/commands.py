@@ -16,6 +16,7 @@ from rich.console import Console
 from benchmarks import choices, recipes
 from benchmarks.campaign import Campaign, file_of, root_of, scale_for, unprepared
 from benchmarks.choices import UsageError
+from benchmarks.cost import MACHINE
 from benchmarks.datasets import catalog
 from benchmarks.names import UnknownName, known
 from benchmarks.plan import Plan
@@ -123,7 +124,10 @@ def plan(arguments: argparse.Namespace) -> int:
     print(f"recipe {settings.recipe}, scale {settings.scale}, {len(settings.seeds)} seed(s)\n")
     others = [spec for name, spec in TABLES.items() if name not in campaign.whole.tables]
     print(campaign.whole.describe(Plan.of(others, settings)))
-    print(f"\n{len(campaign.todo())} of {len(campaign.whole.runs)} runs are to do and can be done here.")
+    todo, cores = campaign.todo(), os.cpu_count() or 1
+    print(f"\n{len(todo)} of {len(campaign.whole.runs)} runs are to do and can be done here.")
+    for what, seconds in (("All runs", campaign.whole.seconds()), ("Those to do", campaign.plan.seconds(todo))):
+        print(f"{what}: about {clock(seconds)} of one core, {clock(seconds / cores)} on {cores} like {MACHINE}.")
     print("\n".join(_missing(campaign)))
     return 0
 

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from benchmarks.cost import cost
 from benchmarks.recipes import Settings
 from benchmarks.runs import Evaluate, Fuse, Pretrain, Run, label
 from benchmarks.store import Store
 from benchmarks.tables import Cell, Skip, TableSpec
-from methods import METHODS
 
 KINDS = ("pretrainings", "evaluations", "fusions")
 _KIND = {Pretrain: KINDS[0], Evaluate: KINDS[1], Fuse: KINDS[2]}
@@ -66,6 +66,10 @@ class Plan:
         )
         shared = Counter(_KIND[type(run)] for run in self.runs.values())
         return {kind: (naive[kind], shared[kind]) for kind in KINDS}
+
+    def seconds(self, runs: Iterable[Run] | None = None) -> float:
+        """What these runs, or all, cost on one core; see cost.py."""
+        return sum(map(cost, self.runs.values() if runs is None else runs))
 
     def skips(self) -> dict[str, str]:
         """Cells without a run: "table row column" -> reason."""
@@ -126,17 +130,3 @@ class Plan:
 
 def _tables(names: list[str]) -> str:
     return f"{'tables' if len(names) > 1 else 'table'} {', '.join(names)}"
-
-
-def cost(run: Run) -> float:
-    """Relative work of a run, for the time that is left: passes of an encoder over a batch of skeletons."""
-    match run:
-        case Pretrain():
-            width = getattr(run.backbone_config, "width", 64)
-            passes = METHODS[run.method].PASSES * run.epochs + 2 * (run.epochs // run.monitor_every + 1)
-            return passes * run.data.frames * width
-        case Evaluate():
-            config = getattr(run.encoder, "backbone_config", None)
-            return 3 * run.data.frames * getattr(config, "width", 8)
-        case Fuse():
-            return 1.0

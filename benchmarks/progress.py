@@ -1,7 +1,7 @@
 """What a person sees while runs go on: one live line on a terminal, plain lines in a log.
 
 Which run of how many, what it is, the epoch, loss terms, samples per second, time left. The time left counts work
-(plan.cost), not runs, because a pretraining is not an evaluation.
+(cost.py), not runs, because a pretraining is not an evaluation.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColu
 from rich.progress import Progress as Bars
 from rich.table import Column
 
-from benchmarks.plan import cost
+from benchmarks.cost import cost
 from benchmarks.runs import Run, label
 from benchmarks.store import Store
 from protocols import Progress
