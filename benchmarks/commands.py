@@ -106,6 +106,8 @@ def run(arguments: argparse.Namespace) -> int:
             choices.write_text(path, text)
             shown = text.partition("<details>")[0].rstrip()  # the list of run ids is for the file
             console.print(f"\n{shown}\n\nWritten to {choices.short(path)}", markup=False)
+        for path, text in campaign.index().items():
+            choices.write_text(path, text)
     for line in _missing(campaign):
         console.print(line, markup=False)
     return campaign.exit_code()
