@@ -22,7 +22,7 @@ from methods.skeattnclr import SkeAttnCLR
 from methods.skelemixclr import SkeleMixCLR
 from methods.skeletonclr import SkeletonCLR
 from methods.supervised import Supervised
-from protocols import knn, linear, raw
+from protocols import embed, knn, linear, raw
 from protocols.sgd import SGD
 
 RECIPES = ("paper", "official")
@@ -220,7 +220,7 @@ def evaluation(
     method = encoder.method if isinstance(encoder, Pretrain) else "skeletonclr"
     backbone = "stgcn" if isinstance(encoder, Raw) else encoder.backbone
     found = resolve(settings, method, data, encoder.stream, backbone)
-    config = {"linear": found.linear, "knn": knn.Config(), "raw": raw.Config()}[protocol]
+    config = {"linear": found.linear, "knn": knn.Config(), "raw": raw.Config(), "embed": embed.Config()}[protocol]
     return Evaluate(
         protocol=protocol,
         config=replace(config, **changes),
