@@ -16,7 +16,7 @@ from typing import NoReturn
 
 OK, USAGE, MISSING, FAILED, STOPPED = 0, 2, 3, 4, 130
 TABLES = (*map(str, range(1, 19)), "irds")
-FIGURES = ("skeletons",)
+FIGURES = ("skeletons", "5", "6", "tsne-irds", "knn", "dots", "per-class", "attention")
 PROFILES = ("data", "gru", "train")
 HERE = Path(__file__).resolve().parent
 
@@ -58,12 +58,13 @@ def parser() -> Parser:
     common.add_argument("--data", type=Path, default=HERE / "data", metavar="DIR", help="prepared data sets")
     common.add_argument("--out", type=Path, default=HERE / "results", metavar="DIR", help="results")
 
-    tables = Parser(add_help=False)
+    change = Parser(add_help=False)
+    change.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE",
+                        help="change a setting of the methods or a size, e.g. lam=4 epochs=2 width=8")  # fmt: skip
+
+    tables = Parser(add_help=False, parents=[change])
     tables.add_argument("--table", nargs="+", action="extend", choices=(*TABLES, "all"), metavar="T",
                         help=f"{', '.join(TABLES)} or all")  # fmt: skip
-
-    tables.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE",
-                        help="change a setting of the methods or a size, e.g. lam=4 epochs=2 width=8")  # fmt: skip
 
     machine = Parser(add_help=False)
     machine.add_argument(
@@ -94,8 +95,13 @@ def parser() -> Parser:
     show.add_argument("run_id", metavar="RUN", help="a run id, or its beginning")
     render = command("render", "write tables from the records", tables, common)
     render.add_argument("--check", action="store_true", help="write nothing; exit with 3 if a file would change")
-    figure = command("figure", "draw a picture", common)
+    figure = command("figure", "do what a picture still needs, and draw it", change, common, machine)
     figure.add_argument("figure", choices=FIGURES, metavar="NAME", help=", ".join(FIGURES))
+    figure.add_argument("run_ids", nargs="*", metavar="RUN", help="per-class: the two runs to compare")
+    figure.add_argument("--table", choices=TABLES, metavar="T",
+                        help="knn, dots, per-class, attention: whose runs (default irds)")  # fmt: skip
+    figure.add_argument("--no-run", action="store_true", help="draw from what is there, and say what is missing")
+    figure.add_argument("--retry-failed", action="store_true", help="try failed runs again")
     data = command("data", "list, prepare or check data sets", common)
     data.add_argument("action", choices=("list", "prepare", "check"))
     data.add_argument("name", nargs="?", metavar="NAME", help="ntu60, ntu120, pku1, pku2, irds")

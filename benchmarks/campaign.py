@@ -22,6 +22,7 @@ from benchmarks.datasets import store as prepared
 from benchmarks.execute import Machine
 from benchmarks.index import render_index
 from benchmarks.local import run_all
+from benchmarks.names import UnknownName
 from benchmarks.outcomes import summary
 from benchmarks.plan import Plan
 from benchmarks.progress import Reporter
@@ -46,6 +47,23 @@ def scale_for(specs: Sequence[TableSpec], data: Path, frames: int | None = None)
 def root_of(out: Path, scale: str) -> Path:
     """Results of stand-ins live in a folder of their own."""
     return out if scale == "full" else out / scale
+
+
+def find_run(out: Path, beginning: str) -> tuple[str, str]:
+    """Scale and id of the one run below `out` whose id begins so; the full scale is looked at first.
+
+    Raises:
+        UnknownName: when there is none, or more than one.
+    """
+    for scale in recipes.SCALES[::-1]:
+        store = Store(root_of(out, scale))
+        present = {path.stem for path in store.records.glob("*.json")} | {path.name for path in store.runs.glob("*-*")}
+        found = sorted(run_id for run_id in present if run_id.startswith(beginning))
+        if len(found) > 1:
+            raise UnknownName(f"{beginning} could be any of {', '.join(found[:5])}")
+        if found:
+            return scale, found[0]
+    raise UnknownName(f"no run {beginning} in {out}; `bench.py run --table T --dry-run` lists ids")
 
 
 def file_of(root: Path, table: str, settings: Settings) -> Path:

@@ -14,7 +14,7 @@ import torch
 from rich.console import Console
 
 from benchmarks import choices, recipes
-from benchmarks.campaign import Campaign, file_of, root_of, scale_for, unprepared
+from benchmarks.campaign import Campaign, file_of, find_run, root_of, scale_for, unprepared
 from benchmarks.choices import UsageError
 from benchmarks.cost import MACHINE
 from benchmarks.datasets import catalog
@@ -157,16 +157,9 @@ def status(arguments: argparse.Namespace) -> int:
 
 def show(arguments: argparse.Namespace) -> int:
     """Prints one run: spec, metrics, environment."""
-    for scale in recipes.SCALES[::-1]:
-        store = Store(root_of(arguments.out, scale))
-        known = {path.stem for path in store.records.glob("*.json")} | {path.name for path in store.runs.glob("*-*")}
-        found = {run_id for run_id in known if run_id.startswith(arguments.run_id)}
-        if len(found) > 1:
-            raise UsageError(f"{arguments.run_id} could be any of {', '.join(sorted(found)[:5])}")
-        if found:
-            _show(store, found.pop(), _console(), brief=False)
-            return 0
-    raise UsageError(f"no run {arguments.run_id} in {arguments.out}; `bench.py run --table T --dry-run` lists ids")
+    scale, run_id = find_run(arguments.out, arguments.run_id)
+    _show(Store(root_of(arguments.out, scale)), run_id, _console(), brief=False)
+    return 0
 
 
 def _show(store: Store, run_id: str, console: Console, brief: bool) -> None:
@@ -208,15 +201,10 @@ def render(arguments: argparse.Namespace) -> int:
 
 
 def figure(arguments: argparse.Namespace) -> int:
-    """Draws a picture."""
-    from benchmarks import figures
+    """Does what a picture still needs, and draws it."""
+    from benchmarks.figures import command
 
-    ready = [name for name in catalog.DATASETS if unprepared(name, arguments.data) is None]
-    frames = {name: recipes.resolve(Settings(), "skeletonclr", name, "joint").frames for name in ready}
-    pages = [figures.recorded_page(name, frames[name], arguments.data) for name in ready]
-    for path in figures.skeletons(arguments.out / "figures", pages):
-        print(choices.short(path))
-    return 0
+    return command.figure(arguments, _device(arguments.device), _console())
 
 
 def data(arguments: argparse.Namespace) -> int:
@@ -252,13 +240,13 @@ def data(arguments: argparse.Namespace) -> int:
 
 def _check(name: str, frames: int, folder: Path) -> bool:
     """Prints the report about one prepared data set and draws a few of its clips beside it."""
-    from benchmarks import figures
     from benchmarks.datasets.check import check
+    from benchmarks.figures import skeletons, style
 
     report = check(name, frames, folder)
     print(report)
-    picture = figures.draw(figures.recorded_page(name, frames, folder))
-    print(f"  picture: {choices.short(figures.save(picture, folder / 'figures', f'{name}-{frames}')[0])}")
+    picture = skeletons.draw(skeletons.recorded_page(name, frames, folder))
+    print(f"  picture: {choices.short(style.save(picture, folder / 'figures', f'{name}-{frames}')[0])}")
     return report.good
 
 

@@ -29,7 +29,7 @@ import methods
 from benchmarks.datasets import catalog
 from benchmarks.datasets import store as prepared
 from benchmarks.runs import Evaluate, Fuse, Pretrain, Raw, Run, Untrained, label
-from benchmarks.store import Store, StoreError, write_json
+from benchmarks.store import Store, StoreError, scored, write_json
 from benchmarks.throughput.machine import processor
 from methods import Encoder, moco
 from protocols import PROTOCOLS, Context, Interrupted, Progress, Result, Splits, derive
@@ -109,6 +109,8 @@ def execute(
         measured = {"metrics": result.metrics, "history": result.history}
         if result.per_class is not None:
             measured["per_class"] = [None if np.isnan(v) else v for v in result.per_class]
+        if result.points is not None:
+            measured["points"] = [[round(x, 3), round(y, 3), label] for x, y, label in result.points]
         store.write_record(record | _ended(started) | {"status": "ok", **measured})
         (store.folder(run_id) / "checkpoint.pt").unlink(missing_ok=True)
         return "ok"
@@ -128,6 +130,8 @@ def _perform(run: Run, store: Store, machine: Machine, report: Callable[[Progres
             return _pretrain(run, machine, context)
         case Evaluate():
             result = _evaluate(run, store, machine, context)
+            if not scored(run):
+                return result
             labels = _labels(run, machine)
         case Fuse():
             read = [store.read_scores(member.id) for member in run.members]

@@ -23,7 +23,7 @@ from methods.skeattnclr import SkeAttnCLR
 from methods.skelemixclr import SkeleMixCLR
 from methods.skeletonclr import SkeletonCLR
 from methods.supervised import Supervised
-from protocols import knn, linear, raw
+from protocols import embed, knn, linear, raw
 from protocols.sgd import SGD
 
 RECIPES = ("paper", "official")
@@ -234,7 +234,8 @@ def evaluation(
             few = few_labels(*where, share)
             config = replace(few, finetune=retuned(few.finetune, wanted))
         case _:
-            config = {"linear": found.linear, "knn": knn.Config(), "raw": raw.Config()}[protocol]
+            others = {"knn": knn.Config(), "raw": raw.Config(), "embed": embed.Config()}
+            config = {"linear": found.linear, **others}[protocol]
     return Evaluate(
         protocol=protocol,
         config=replace(config, **changes),

@@ -27,6 +27,7 @@ import pandas as pd
 
 from benchmarks import runs
 from benchmarks.runs import Run
+from protocols import PROTOCOLS
 from protocols.checkpoint import replacing
 from protocols.pretrain import encoder_path
 
@@ -143,11 +144,11 @@ class Store:
         return not product or all(path.exists() for path in self.products(run))
 
     def products(self, run: Run) -> list[Path]:
-        """What a run leaves for others: a pretraining its encoders, an evaluation its scores."""
+        """What a run leaves for others: a pretraining its encoders, an evaluation its scores if it has any."""
         folder = self.folder(run.id)
         if isinstance(run, runs.Pretrain):
             return [encoder_path(folder, select) for select in typing.get_args(runs.Select)]
-        return [folder / "scores.npz"]
+        return [folder / "scores.npz"] if scored(run) else []
 
     def frame(self) -> pd.DataFrame:
         """One row per record: run, kind, label, status, seconds and a column per metric."""
@@ -212,6 +213,13 @@ class Store:
         except (FileNotFoundError, NotADirectoryError):
             pass
         return None
+
+
+def scored(run: Run) -> bool:
+    """Whether a run ends with scores of every test sample; a pretraining and a picture do not."""
+    if isinstance(run, runs.Evaluate):
+        return getattr(PROTOCOLS[run.protocol], "SCORES", True)
+    return isinstance(run, runs.Fuse)
 
 
 def _lock(path: Path) -> int | None:

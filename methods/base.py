@@ -78,6 +78,10 @@ class Method(nn.Module):
         """The trained encoder (not a copy)."""
         raise NotImplementedError
 
+    def attention(self) -> nn.Module | None:
+        """What weighs the encoder's tokens, if the method learns that: tokens (R, n, C), pooling -> mask in 0..1."""
+        return None
+
 
 def gridless(method: type[Method], backbone: Backbone) -> str | None:
     """The reason of a method that needs its tokens in a grid, for a backbone that has none; None for one that has."""

@@ -153,3 +153,7 @@ class SkeAttnCLR(Method):
     def encoder(self) -> Encoder:
         """The query backbone; the head is projector and predictor of the global feature."""
         return Encoder(self.query.backbone, nn.Sequential(self.query.projector, self.predict["z"]))
+
+    def attention(self) -> AttentionMask:
+        """The query's mask, M_s of equation 4."""
+        return self.query.mask

@@ -70,6 +70,7 @@ class Result:
     scores: np.ndarray | None = None  # (n_test, classes) float32 logits, for fusion
     per_class: list[float] | None = None  # accuracy of every class
     history: list[dict[str, Any]] = field(default_factory=list)  # one entry per evaluated epoch
+    points: list[tuple[float, float, int]] | None = None  # x, y and class of every sample in a picture
 
 
 class Interrupted(Exception):

@@ -13,15 +13,15 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-
-from methods import Encoder
+from torch import nn
 
 FORMAT = 1
+Module = TypeVar("Module", bound=nn.Module)
 
 
 @contextmanager
@@ -76,23 +76,23 @@ def load_training(path: Path, run_id: str, device: torch.device) -> dict[str, An
     return state
 
 
-def save_encoder(path: Path, encoder: Encoder, header: dict[str, str]) -> None:
-    """Writes backbone and head as safetensors; the header says what they are (run id, epoch, resolved spec)."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in encoder.state_dict().items()}
+def save_encoder(path: Path, module: nn.Module, header: dict[str, str]) -> None:
+    """Writes an encoder, or another trained part, as safetensors; the header (run id, epoch, spec) says what it is."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
     with replacing(path) as temporary:
         # one entry, because safetensors writes several in random order and equal encoders should be equal files
         save_file(tensors, temporary, metadata={"about": json.dumps(header, sort_keys=True)})
 
 
-def load_encoder(path: Path, build: Callable[[], Encoder], run_id: str) -> Encoder:
-    """A freshly built encoder with the weights of the file, on the CPU, in evaluation mode.
+def load_encoder(path: Path, build: Callable[[], Module], run_id: str) -> Module:
+    """A freshly built encoder (or another part) with the weights of the file, on the CPU, in evaluation mode.
 
     Raises:
         FileNotFoundError: when there is no such file.
         CheckpointError: when it is damaged, belongs to another run, or its keys or shapes do not fit.
     """
     if not path.exists():
-        raise FileNotFoundError(f"no encoder at {path}; run the pretraining {run_id} again")
+        raise FileNotFoundError(f"there is no {path}; run the pretraining {run_id} again")
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {}).get("about", "{}"))
@@ -101,9 +101,9 @@ def load_encoder(path: Path, build: Callable[[], Encoder], run_id: str) -> Encod
         raise CheckpointError(f"{path} is damaged ({error}); delete it and run {run_id} again") from error
     if header.get("run") != run_id:
         raise CheckpointError(f"{path} belongs to run {header.get('run')}, not {run_id}")
-    encoder = build()
+    module = build()
     try:
-        encoder.load_state_dict(tensors, strict=True)
+        module.load_state_dict(tensors, strict=True)
     except RuntimeError as error:
-        raise CheckpointError(f"{path} does not fit the encoder of run {run_id}: {error}") from error
-    return encoder.eval()
+        raise CheckpointError(f"{path} does not fit the {type(module).__name__} of run {run_id}: {error}") from error
+    return module.eval()

@@ -6,8 +6,11 @@ the batch is left in the encoder.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from backbones.streams import to_stream
 from methods import Encoder
@@ -37,6 +40,21 @@ def extract(
     for module, training in modes.items():
         module.training = training
     return torch.cat(pooled), torch.from_numpy(split.y[split.rows]).to(device)
+
+
+@torch.no_grad()
+def represent(
+    encoder: Encoder, split: Split, stream: str, features: Literal["embedding", "backbone"], device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Rows of length 1 (n, D), after the head or the pooled feature before it, and labels (n,); modes as in extract."""
+    pooled, labels = extract(encoder, split, stream, device)
+    if features == "backbone":
+        return F.normalize(pooled, dim=1), labels
+    training = encoder.head.training
+    encoder.head.eval()
+    embedded = encoder.embed(pooled)
+    encoder.head.train(training)
+    return embedded, labels
 
 
 @torch.no_grad()

@@ -11,11 +11,10 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from methods import Encoder
 from protocols.base import Context, Progress, Result, Splits
-from protocols.features import extract
+from protocols.features import represent
 from protocols.metrics import accuracies
 
 REVISION = 1
@@ -54,19 +53,8 @@ def vote(
 
 def evaluate(encoder: Encoder, splits: Splits, stream: str, config: Config, context: Context) -> Result:
     """Accuracy for every k as "knn<k>", for config.k also as "top1" and "top5"."""
-    sides = []
-    for split in (splits.train, splits.test):
-        pooled, labels = extract(encoder, split, stream, context.device)
-        if config.features == "embedding":
-            with torch.no_grad():
-                training = encoder.head.training
-                encoder.head.eval()
-                features = encoder.embed(pooled)
-                encoder.head.train(training)
-        else:
-            features = F.normalize(pooled, dim=1)
-        sides.append((features, labels))
-    (bank, bank_labels), (query, query_labels) = sides
+    bank, bank_labels = represent(encoder, splits.train, stream, config.features, context.device)
+    query, query_labels = represent(encoder, splits.test, stream, config.features, context.device)
     truth = query_labels.cpu().numpy()
     result = Result(metrics={})
     for k in sorted({*config.ks, config.k}):

@@ -26,6 +26,11 @@ def encoder_path(folder: Path, select: str) -> Path:
     return folder / f"encoder-{select}.safetensors"
 
 
+def attention_path(folder: Path, select: str) -> Path:
+    """Where it keeps that encoder's attention mask, for pictures; only a method that has one leaves this file."""
+    return folder / f"attention-{select}.safetensors"
+
+
 def pretrain(
     method: Method,
     splits: Splits,
@@ -55,6 +60,8 @@ def pretrain(
     def keep(select: str, epoch: int) -> None:
         if context.folder:
             described = header | {"run": run_id, "epoch": str(epoch + 1), "select": select}
+            if (mask := method.attention()) is not None:
+                checkpoint.save_encoder(attention_path(context.folder, select), mask, described)
             checkpoint.save_encoder(encoder_path(context.folder, select), method.encoder(), described)
 
     def terms_of(x: Tensor, y: Tensor, at: At, generator: torch.Generator) -> dict[str, Tensor]:

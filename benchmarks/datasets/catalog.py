@@ -5,7 +5,7 @@ Why: a benchmark number means nothing without its split and its files. Facts: da
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -35,6 +35,7 @@ class DataSet:
     revision: int  # bumped when the stored numbers change; part of every run id
     clips: int | None  # in the complete set
     credit: str
+    titles: tuple[str, ...] = ()  # of the classes, where they are known
     exact: bool = True  # False: clips is what the literature says, and public code differs by a few
 
 
@@ -127,6 +128,19 @@ DATASETS: dict[str, DataSet] = {
             access="open to everyone, CC BY 4.0: Zenodo record 4610859, the folder Simplified",
             revision=1,
             clips=2_589,
+            # The authors' words. In their files it is the joints of the other side that move: those of the right arm
+            # in "left".
+            titles=(
+                "elbow flexion, left",
+                "elbow flexion, right",
+                "shoulder flexion, left",
+                "shoulder flexion, right",
+                "shoulder abduction, left",
+                "shoulder abduction, right",
+                "forward elevation",
+                "side tap, left",
+                "side tap, right",
+            ),
             credit=_IRDS,
         ),
     )
@@ -247,3 +261,14 @@ def classes(name: str, standin: str | None, split: str | None = None) -> int:
     from benchmarks.datasets.standin import synthetic
 
     return len(synthetic.class_titles(name, standin)) * times
+
+
+def class_titles(name: str, standin: str | None, split: str) -> list[str]:
+    """What each class means to a person; "class 3" where nobody says, with ", not correct" in xsub18."""
+    titles: Sequence[str] = dataset(name).titles or [f"class {label}" for label in range(dataset(name).classes)]
+    if standin is not None:
+        from benchmarks.datasets.standin import synthetic
+
+        titles = synthetic.class_titles(name, standin)
+    finer = ("", ", not correct")[: rule(name, split).times]
+    return [title + suffix for title in titles for suffix in finer]

@@ -14,9 +14,10 @@ import pytest
 import torch
 
 from methods import METHODS
+from methods.mhsam import AttentionMask
 from protocols import Context, Interrupted, knn
 from protocols.checkpoint import CheckpointError, load_encoder, load_training, replacing, save_training
-from protocols.pretrain import encoder_path, pretrain
+from protocols.pretrain import attention_path, encoder_path, pretrain
 from protocols.sgd import SGD
 from tests.protocols.small import method, splits
 
@@ -173,3 +174,19 @@ def test_replacing_keeps_the_old_file_when_the_block_fails(tmp_path: Path) -> No
         half()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_only_a_method_with_an_attention_mask_keeps_one(tmp_path: Path) -> None:
+    for name in ("with", "without"):
+        (tmp_path / name).mkdir()
+    trained, _ = train("skeattnclr", tmp_path / "with")
+    path, mask = attention_path(tmp_path / "with", "last"), trained.attention()
+    assert mask is not None
+    loaded = load_encoder(path, lambda: AttentionMask(16, heads=2, lam=2.0), "pretrain-test")
+    tokens = torch.randn(2, 5, 16)
+    torch.testing.assert_close(loaded(tokens), mask.eval()(tokens))
+    assert attention_path(tmp_path / "with", "best-knn").exists()
+    with pytest.raises(CheckpointError, match="belongs to run pretrain-test, not another"):
+        load_encoder(path, lambda: AttentionMask(16, heads=2, lam=2.0), "another")
+    train("skeletonclr", tmp_path / "without")
+    assert not list((tmp_path / "without").glob("attention-*"))

@@ -11,11 +11,13 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
-from benchmarks import figures
 from benchmarks.datasets import store
 from benchmarks.datasets.standin import synthetic
+from benchmarks.figures import skeletons as figures
+from benchmarks.figures import style
 from tests.benchmarks.datasets import toy
 
 
@@ -25,8 +27,14 @@ def recorded(stem: str = "skeletons-irds") -> figures.Page:
     return figures.Page(stem, "Two recordings", "Somebody 2021, CC BY", rows)
 
 
+def written(out: Path, pages: list[figures.Page]) -> list[Path]:
+    with style.settings():
+        drawn = figures.drawn(pages)
+    return [path for stem, figure in drawn.items() for path in style.save(figure, out, stem)]
+
+
 def test_two_files_for_each_page(tmp_path: Path) -> None:
-    files = figures.skeletons(tmp_path / "deep" / "er", [recorded()])
+    files = written(tmp_path / "deep" / "er", [recorded()])
     assert [f.name for f in files] == [
         "skeletons-stand-in.png", "skeletons-stand-in.svg", "skeletons-irds.png", "skeletons-irds.svg",
     ]  # fmt: skip
@@ -37,9 +45,9 @@ def test_two_files_for_each_page(tmp_path: Path) -> None:
 
 
 def test_same_bytes_whatever_was_set_before(tmp_path: Path) -> None:
-    first = figures.skeletons(tmp_path / "a", [recorded()])
+    first = written(tmp_path / "a", [recorded()])
     with matplotlib.rc_context({"svg.hashsalt": "other", "lines.linewidth": 9, "font.size": 30, "savefig.dpi": 30}):
-        again = figures.skeletons(tmp_path / "b", [recorded()])
+        again = written(tmp_path / "b", [recorded()])
     for one, two in zip(first, again, strict=True):
         assert one.read_bytes() == two.read_bytes(), one.name
     assert b"<dc:date>" not in first[1].read_bytes()
@@ -47,7 +55,7 @@ def test_same_bytes_whatever_was_set_before(tmp_path: Path) -> None:
 
 def test_labels_stay_on_the_paper_and_apart() -> None:
     figure = figures.draw(figures.stand_in_page())
-    canvas = figures.FigureCanvasAgg(figure)
+    canvas = FigureCanvasAgg(figure)
     canvas.draw()
     whole = figure.bbox
     texts = [t for t in figure.findobj(Text) if isinstance(t, Text) and t.get_visible() and t.get_text()]
@@ -101,7 +109,7 @@ def test_what_cannot_be_drawn_is_refused_before_anything_is_written(
     tmp_path: Path, page: figures.Page, words: str
 ) -> None:
     with pytest.raises(ValueError, match=words):
-        figures.skeletons(tmp_path, [page])
+        written(tmp_path, [page])
     assert not list(tmp_path.iterdir())
 
 

@@ -6,23 +6,23 @@ in a stick figure. Every file is byte-identical for the same input: no dates, no
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from backbones.skeleton import BONES, PARTS, V
+from benchmarks import recipes
 from benchmarks.datasets import catalog, store
 from benchmarks.datasets.standin import synthetic
+from benchmarks.figures.base import Drawing
+from benchmarks.figures.style import GREY, INK
+from benchmarks.recipes import Settings
 
 STEPS, STEP_WIDTH = 7, 1.6  # moments per sequence, metres of paper for each
 WIDTH, LEFT, RIGHT = 12.5, 0.135, 0.99  # inches; margins as parts of the width
@@ -30,7 +30,6 @@ HEADER, FOOTER, GAP = 0.85, 0.4, 0.1  # inches
 HEAD = 3
 _SHOWN = ((0, 2), (2, 37), (3, 8), (4, 12), (6, 12), (7, 23), (8, 28), (9, 13))  # (class, n-th recording)
 TURN, TILT = np.radians(15.0), np.radians(8.0)  # the drawing looks from a little aside and above
-INK, GREY = "#222222", "#6b6b6b"
 # Sides differ in hue, in lightness, in width and in dashes: they read in grey and for colour-blind eyes.
 _STYLE = {
     "left": {"color": "#e07b00", "linewidths": 1.5, "linestyles": (0, (2.2, 0.8))},
@@ -39,7 +38,7 @@ _STYLE = {
 }
 _SIDE = {joint: part.split()[0] for part, joints in PARTS.items() for joint in joints}
 # The network's graph hangs the hand on the thumb; a picture wants the anatomical finger.
-_DRAWN = (*(bone for bone in BONES if bone not in {(21, 22), (23, 24)}), (21, 7), (23, 11))
+DRAWN = (*(bone for bone in BONES if bone not in {(21, 22), (23, 24)}), (21, 7), (23, 11))
 
 
 class Sequence3D(NamedTuple):
@@ -65,8 +64,11 @@ def project(x: np.ndarray) -> np.ndarray:
     return np.stack([-across, np.cos(TILT) * x[1] + np.sin(TILT) * depth])
 
 
-def _draw_row(axes: Axes, row: Sequence3D, step_width: float) -> None:
-    """One sequence from left to right; a partner stands beside the first person in every step."""
+def placed(row: Sequence3D, step_width: float) -> Iterator[tuple[int, int, int, np.ndarray]]:
+    """Step, person, frame and joints (25, 2) of one sequence from left to right, on a page of STEPS steps.
+
+    A partner stands beside the first person in every step.
+    """
     picked = np.linspace(0, row.x.shape[1] - 1, STEPS).round().astype(int)
     present = [m for m in range(row.x.shape[3]) if np.any(row.x[..., m])]
     flat = project(row.x[:, picked].astype(np.float64))
@@ -78,20 +80,29 @@ def _draw_row(axes: Axes, row: Sequence3D, step_width: float) -> None:
                 continue  # away at this moment
             aside = 0.0 if len(present) == 1 else (order - 0.5) * 0.5
             points = flat[:, step, :, person].T + np.array([step_width * (step + 0.5 + aside), 0.0])
-            for side, style in _STYLE.items():
-                bones = [points[[a, b]] for a, b in _DRAWN if _SIDE[a] == side]
-                axes.add_collection(LineCollection(bones, **style))
-            axes.plot(*points[HEAD], "o", markersize=7, color=INK, markeredgewidth=0)
+            yield step, person, int(picked[step]), points
+
+
+def _draw_row(axes: Axes, row: Sequence3D, step_width: float) -> None:
+    """One sequence from left to right, each side of the body in its own style."""
+    for step, _, _, points in placed(row, step_width):
+        for side, style in _STYLE.items():
+            bones = [points[[a, b]] for a, b in DRAWN if _SIDE[a] == side]
+            axes.add_collection(LineCollection(bones, **style))
+        axes.plot(*points[HEAD], "o", markersize=7, color=INK, markeredgewidth=0)
         if step:
             axes.axvline(step_width * step, color="#e2e2e2", linewidth=0.7, zorder=0)
 
 
+def span(row: Sequence3D) -> tuple[float, float]:
+    """Lowest and highest point of a row's drawing, metres, with air for feet and head."""
+    _, up = project(row.x[..., np.any(row.x, axis=(0, 1, 2))].astype(np.float64))
+    return up.min() - 0.12, up.max() + 0.16
+
+
 def draw(page: Page) -> Figure:
     """Rows of sequences under one title and one key; the credit stands at the foot."""
-    spans = []
-    for row in page.rows:
-        _, up = project(row.x[..., np.any(row.x, axis=(0, 1, 2))].astype(np.float64))
-        spans.append((up.min() - 0.12, up.max() + 0.16))
+    spans = [span(row) for row in page.rows]
     metre = WIDTH * (RIGHT - LEFT) / (STEP_WIDTH * STEPS)  # inches
     total = sum(metre * (top - low) + GAP for low, top in spans) + HEADER + FOOTER
     figure = Figure(figsize=(WIDTH, total), facecolor="white")
@@ -117,22 +128,6 @@ def draw(page: Page) -> Figure:
         fontsize=11, handlelength=3.2, borderaxespad=0.0,
     )  # fmt: skip
     return figure
-
-
-def _settings(extra: dict[str, str]) -> AbstractContextManager[None]:
-    """matplotlib's own defaults, whatever the user's matplotlibrc says, so that bytes do not depend on it."""
-    defaults: Any = {k: v for k, v in matplotlib.rcParamsDefault.items() if k != "backend"}
-    return matplotlib.rc_context(defaults | extra)
-
-
-def save(figure: Figure, out: Path, stem: str) -> list[Path]:
-    """Writes `out/stem.png` and `out/stem.svg`, the same bytes for the same figure. Creates `out`."""
-    out.mkdir(parents=True, exist_ok=True)
-    png, svg = out / f"{stem}.png", out / f"{stem}.svg"
-    with _settings({"svg.hashsalt": stem, "svg.fonttype": "path"}):
-        FigureCanvasAgg(figure).print_png(png, metadata={"Software": None})
-        FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None, "Creator": None})
-    return [png, svg]
 
 
 def stand_in_page() -> Page:
@@ -168,10 +163,10 @@ def _spread(rows: np.ndarray, label: np.ndarray, count: int) -> np.ndarray:
     return first[:: max(1, -(-len(first) // count))]
 
 
-def skeletons(out: Path, prepared: Sequence[Page] = ()) -> list[Path]:
-    """Pictures of the stand-ins and of every prepared page (real recordings), as PNG and SVG under `out`.
+def drawn(prepared: Sequence[Page] = ()) -> dict[str, Figure]:
+    """Pictures of the stand-ins and of every prepared page (real recordings), by stem.
 
-    Returns the files written, in order. Raises ValueError for a page without rows, a row that is not
+    Raises ValueError for a page without rows, a row that is not
     (3, T, 25, M), or two pages with one stem.
     """
     pages = [stand_in_page(), *prepared]
@@ -186,9 +181,11 @@ def skeletons(out: Path, prepared: Sequence[Page] = ()) -> list[Path]:
                 raise ValueError(f"{page.stem}: {row.title!r} has shape {row.x.shape}, needed is (3, T, {V}, M)")
             if not np.any(row.x):
                 raise ValueError(f"{page.stem}: {row.title!r} holds no person: every coordinate is 0")
-    files: list[Path] = []
-    for page in pages:
-        with _settings({}):
-            figure = draw(page)
-        files += save(figure, out, page.stem)
-    return files
+    return {page.stem: draw(page) for page in pages}
+
+
+def draw_all(drawing: Drawing) -> dict[str, Figure]:
+    """For the registry: the stand-in, and every data set that is prepared."""
+    frames = {name: recipes.resolve(Settings(), "skeletonclr", name, "joint").frames for name in catalog.DATASETS}
+    ready = [name for name in frames if catalog.prepared(name, frames[name], drawing.data) is None]
+    return drawn([recorded_page(name, frames[name], drawing.data) for name in ready])
