@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from benchmarks.datasets import catalog
 from benchmarks.runs import Data, Evaluate, Fuse, Pretrain, Raw, Run
 from methods import METHODS
-from protocols import finetune, linear, semi
+from protocols import embed, finetune, linear, semi
 
 MACHINE = "those of an AMD EPYC"
 UNKNOWN = (5_000, 2_000)  # clips of the sides of a split that nobody has counted
@@ -37,6 +37,7 @@ _SPEEDS = {
     "dsta": _Speed(0.117, 0.008, "blocks", 256),
 }
 _STEP = 0.0005  # of a linear classifier
+_POINT = 0.01  # of a t-SNE plane
 _START = 0.3  # reading data and weights, writing a record
 
 
@@ -62,6 +63,8 @@ def _evaluation(run: Evaluate) -> float:
     if isinstance(run.encoder, Raw):
         return 0.01 * train
     match run.config:
+        case embed.Config(share=share):
+            return _extract(run.encoder, run.data.frames, round(share * train)) + _POINT * share * train
         case linear.Config(epochs=epochs, batch=batch):
             return _extract(run.encoder, run.data.frames, train + test) + _STEP * epochs * (train // batch)
         case semi.Config(share=share, finetune=config):
