@@ -144,8 +144,8 @@ def picture(settings: Settings, run: Pretrain, rows: list[skeletons.Sequence3D],
         page.text(SIDE + LEFT - 0.15, middle + 0.45, f"mean {mean:.3f}", ha="right", color=GREY)
         y += height + GAP
     page.text(SIDE + LEFT + width, 0.34, "time runs from left to right", ha="right", color=GREY)
-    bar = page.axes(SIDE + LEFT, y + 0.12, 4.0, 0.16)
+    bar = page.axes(SIDE + LEFT, y + 0.12, 5.0, 0.16)
     page.figure.colorbar(ScalarMappable(scale, DARKER), cax=bar, orientation="horizontal", ticks=MaxNLocator(5))
     bar.tick_params(labelsize=10)
-    page.text(SIDE + LEFT + 4.2, page.top + y + 0.2, "M_s, mean over channels, minus the clip's own mean")
+    page.text(SIDE + LEFT + 5.3, page.top + y + 0.2, "M_s, mean over channels, minus the clip's own mean")
     return page.figure

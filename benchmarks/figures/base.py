@@ -13,6 +13,18 @@ from matplotlib.figure import Figure
 from benchmarks.recipes import Settings
 from benchmarks.runs import Run
 from benchmarks.store import Store
+from benchmarks.tables import TableSpec
+
+
+def said(spec: TableSpec, row: str, stream: bool = True) -> str:
+    """A row key as people say it: "Ours/J" -> "Ours, J", "2" of Table 15 -> "λ 2"; without its stream if so wished."""
+    words = []
+    for heading, part in zip(spec.labels, row.split("/", len(spec.labels) - 1), strict=True):
+        if heading in ("Method", "Encoder") or (heading == "Stream" and stream):
+            words.append(part)
+        elif heading != "Stream":
+            words.append(f"{heading} {part}")
+    return ", ".join(words)
 
 
 class Absent(Exception):

@@ -95,7 +95,7 @@ def _picture(drawing: Drawing, together: Sequence[tuple[Run, Run]], differences:
         f"bars are means of {len(together)} seeds, dots are seeds paired." if len(together) > 1 else "one pair."
     )
     if len(means) < len(titles):
-        notes.append(f" Without test samples: {len(titles) - len(means)} classes.")
+        notes.append(f" {len(titles) - len(means)} of {len(titles)} classes have no test samples.")
     if drawing.chosen:
         notes += [f" First: {label(together[0][0])}. Second: {label(together[0][1])}."]
     else:

@@ -10,29 +10,18 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from benchmarks.datasets import catalog
-from benchmarks.figures.base import Drawing
+from benchmarks.figures.base import Drawing, said
 from benchmarks.figures.style import FAINT, GREY, INK, SIDE, WIDTH, Look, Page, look
 from benchmarks.plan import closure
 from benchmarks.recipes import Settings
 from benchmarks.runs import Pretrain, Run
-from benchmarks.tables import TABLES, TableSpec
+from benchmarks.tables import TABLES
 from methods import METHODS
 
 STREAM = "joint"  # one stream shows the courses; three would show the same three times
 HEIGHT, LEFT, GAP, HEADING, FOOT, COLUMNS = 3.5, 0.5, 0.35, 0.36, 0.7, 3  # inches, and panels in a row
 
 Panel = tuple[str, str, str]  # data set, split, backbone
-
-
-def plain(spec: TableSpec, row: str) -> str:
-    """A row key as people say it, without its stream: "Ours/J" -> "Ours", "2" of Table 15 -> "λ 2"."""
-    said = []
-    for heading, part in zip(spec.labels, row.split("/", len(spec.labels) - 1), strict=True):
-        if heading in ("Method", "Encoder"):
-            said.append(part)
-        elif heading != "Stream":
-            said.append(f"{heading} {part}")
-    return ", ".join(said)
 
 
 def lines(settings: Settings, table: str) -> dict[Panel, dict[str, list[Pretrain]]]:
@@ -45,7 +34,7 @@ def lines(settings: Settings, table: str) -> dict[Panel, dict[str, list[Pretrain
             if isinstance(step, Pretrain) and step.stream == STREAM and step.id not in taken:
                 taken.add(step.id)
                 panel = found.setdefault((step.data.name, step.data.split, step.backbone), {})
-                panel.setdefault(plain(spec, cell.row), []).append(step)
+                panel.setdefault(said(spec, cell.row, stream=False), []).append(step)
     # A panel of controls alone (labels used in training) compares no methods.
     return {
         panel: rows

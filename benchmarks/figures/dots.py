@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from benchmarks.figures.base import Drawing
+from benchmarks.figures.base import Drawing, said
 from benchmarks.figures.style import FAINT, GREY, INK, SIDE, WIDTH, Page, look, name_of
 from benchmarks.outcomes import Outcome, outcomes
 from benchmarks.recipes import Settings
@@ -35,7 +35,7 @@ def draw(drawing: Drawing) -> dict[str, Figure]:
     rows = list(dict.fromkeys(outcome.cell.row for outcome in found))
     columns = list(dict.fromkeys(outcome.cell.column for outcome in found))
     across = len(columns) if len(columns) <= ACROSS else 3
-    left = 0.25 + 0.082 * max(len(_said(row)) for row in rows)
+    left = 0.25 + 0.082 * max(len(said(spec, row)) for row in rows)
     width = (WIDTH - 2 * SIDE - left - (across - 1) * GAP) / max(across, 2)
     tall = HEADING + STEP * len(rows) + FOOT
     body = -(-len(columns) // across) * tall
@@ -43,15 +43,15 @@ def draw(drawing: Drawing) -> dict[str, Figure]:
     page = Page(
         f"Table {spec.id}: {spec.title}", settings, body + 0.3 * bool(published), _notes(drawing, found), page_width
     )
-    values = [100 * value for outcome in found for value in outcome.values] + list(published.values())
-    low, high = max(0.0, min(values) - 5), min(100.0, max(values) + 5)
+    ends = [end for outcome in found if outcome.values for end in _bar(outcome)[1:]] + list(published.values())
+    low, high = max(0.0, min(ends) - 3), min(100.0, max(ends) + 3)
     for place, column in enumerate(columns):
         x = SIDE + left + place % across * (width + GAP)
         y = place // across * tall + HEADING
         axes = page.axes(x, y, width, STEP * len(rows))
         page.text(x, page.top + y - 0.17, column, fontsize=min(11.5, 125 * width / len(column)), fontweight="bold")
         axes.set(xlim=(low, high), ylim=(len(rows) - 0.5, -0.5), yticks=range(len(rows)))
-        axes.set_yticklabels([_said(row) for row in rows] if not place % across else [], fontsize=11, color=INK)
+        axes.set_yticklabels([said(spec, row) for row in rows] if not place % across else [], fontsize=11, color=INK)
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="x", color=FAINT, linewidth=0.7)
         for line in range(len(rows)):
@@ -73,16 +73,12 @@ def _notes(drawing: Drawing, found: list[Outcome]) -> str:
     """How to read a dot; only what occurs is explained."""
     n = len(drawing.settings.seeds)
     notes = f"Mean of {n} seeds; a bar is one sample standard deviation." if n > 1 else "One seed: no spread is known."
-    statuses = {outcome.status for outcome in found}
+    places = {(a.cell.row, b.cell.column) for a in found for b in found}
     if any(0 < len(outcome.values) < len(outcome.readings) for outcome in found):
-        notes += " A small hollow dot has fewer seeds."
-    if statuses & {"missing", "failed", "skipped"}:
-        notes += " A row without a dot was not measured."
+        notes += " A small pale dot has fewer seeds."
+    if len(places) > sum(bool(outcome.values) for outcome in found):
+        notes += " A row without a dot was not measured, or is no cell of the table."
     return notes
-
-
-def _said(row: str) -> str:
-    return row.replace("/", "  ")
 
 
 def _published(drawing: Drawing, found: list[Outcome]) -> dict[tuple[str, str], float]:
@@ -95,18 +91,23 @@ def _published(drawing: Drawing, found: list[Outcome]) -> dict[tuple[str, str], 
     return {place: number for place, number in numbers.items() if number is not None}
 
 
+def _bar(outcome: Outcome) -> tuple[float, float, float]:
+    """Mean of what was measured and the ends of its bar, percent."""
+    percent = [100 * value for value in outcome.values]
+    mean, spread = statistics.fmean(percent), statistics.stdev(percent) if len(percent) > 1 else 0.0
+    return mean, mean - spread, mean + spread
+
+
 def _dot(axes: Axes, outcome: Outcome, row: int) -> None:
     if not outcome.values or not outcome.cell.seeds:
         return
     style = look(name_of(outcome.cell.seeds[0]))
-    percent = [100 * value for value in outcome.values]
-    spread = statistics.stdev(percent) if len(percent) > 1 else 0.0
+    mean, start, _ = _bar(outcome)
     whole = outcome.status == "ok"
     axes.errorbar(
-        [statistics.fmean(percent)], [row], xerr=[spread] if spread else None, color=style.color, marker=style.marker,
-        markersize=8 * style.size * (1.0 if whole else 0.7), markerfacecolor=style.color if whole else "none",
-        markeredgecolor="white" if whole else style.color, markeredgewidth=0.6 if whole else 1.4, elinewidth=1.8,
-        capsize=3, zorder=3,
+        [mean], [row], xerr=[mean - start] if mean > start else None, color=style.color, marker=style.marker,
+        markersize=8 * style.size * (1.0 if whole else 0.75), markeredgecolor="white", markeredgewidth=0.6,
+        elinewidth=1.8, capsize=3, zorder=3, alpha=None if whole else 0.45,
     )  # fmt: skip
 
 

@@ -121,8 +121,8 @@ class Page:
         self.text(SIDE, 0.34, title, fontsize=15, fontweight="bold")
         if warning:
             self.text(SIDE, 0.68, warning, fontsize=11.5, fontweight="bold", color=WARNING)
-        for number, line in enumerate(reversed(lines)):
-            self.text(SIDE, self.height - 0.2 - LINE * number, line, fontsize=10, color=GREY)
+        for number, line in enumerate(lines):
+            self.text(SIDE, self.height - 0.2 - LINE * (len(lines) - 1 - number), line, fontsize=10, color=GREY)
 
     def text(self, x: float, y: float, words: str, **style: Any) -> None:
         """Words at (x, y) inches from the top left corner, vertically centred."""
