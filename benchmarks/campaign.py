@@ -20,10 +20,10 @@ from benchmarks import recipes
 from benchmarks.datasets import catalog
 from benchmarks.datasets import store as prepared
 from benchmarks.execute import Machine
-from benchmarks.index import render_index
+from benchmarks.index import Picture, render_index
 from benchmarks.local import run_all
 from benchmarks.names import UnknownName
-from benchmarks.outcomes import summary
+from benchmarks.outcomes import Records, summary
 from benchmarks.plan import Plan
 from benchmarks.progress import Reporter
 from benchmarks.recipes import Settings
@@ -71,6 +71,20 @@ def file_of(root: Path, table: str, settings: Settings) -> Path:
     changed = [re.sub(r"[^\w.=-]", "-", f"{key}={value}") for key, value in settings.overrides]
     words = [table, *([] if settings.recipe == "paper" else [settings.recipe]), *changed]
     return root / "tables" / f"table-{'-'.join(words)}.md"
+
+
+def _pictures(settings: Settings, records: Records) -> list[Picture]:
+    """Every figure with the number of runs behind it and of those that have a result."""
+    from benchmarks.figures import FIGURES  # brings matplotlib, which only this page and the figures need
+
+    def done(run: Run) -> bool:
+        return records.get(run.id, {}).get("status") == "ok"
+
+    wanted = {spec.id: spec.runs(settings) for spec in FIGURES.values()}
+    return [
+        Picture(spec.title, spec.about, spec.stems(settings), len(wanted[spec.id]), sum(map(done, wanted[spec.id])))
+        for spec in FIGURES.values()
+    ]
 
 
 @dataclass
@@ -189,7 +203,7 @@ class Campaign:
         there = [path for folder in ("tables", "figures", "throughput") for path in (root / folder).glob("*")]
         files = {path.relative_to(root).as_posix() for path in (*there, *writing)}
         settings = replace(self.settings, recipe="paper", seeds=tuple(sorted(seeds)), overrides=())
-        return {root / "README.md": render_index(settings, records, files)}
+        return {root / "README.md": render_index(settings, records, files, _pictures(settings, records))}
 
     def exit_code(self) -> int:
         """4 when a cell failed, else 3 when one is missing, else 0: what the rendered tables say."""
