@@ -65,6 +65,8 @@ def test_the_plane_shows_clusters_that_are_there_and_is_the_same_each_time() -> 
     assert perplexity == pytest.approx(59 / 3)
     assert embed.plane(np.tile(points, (2, 1)), FAST, 0)[1] == FAST.perplexity
     assert first.tobytes() == again.tobytes()
+    wide = np.random.default_rng(0).standard_normal((60, 600))  # the start of many dimensions is drawn, not computed
+    assert embed.plane(wide, FAST, 0)[0].tobytes() == embed.plane(wide, FAST, 0)[0].tobytes()
     few_neighbours, _ = embed.plane(points, replace(FAST, perplexity=10.0, iterations=500), 0)
     assert embed.judge(few_neighbours, labels)[1] == 1.0
 

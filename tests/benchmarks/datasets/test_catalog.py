@@ -142,3 +142,16 @@ def test_a_split_may_tell_classes_finer_apart() -> None:
     assert catalog.rule("irds", "xsub18").labels(meta).tolist() == [0, 1, 16, 17, 17]
     assert catalog.rule("irds", "xsub").labels(meta).tolist() == [0, 0, 8, 8, 8]
     assert (catalog.classes("irds", None, "xsub18"), catalog.classes("irds", None, "xsub")) == (18, 9)
+
+
+def test_every_class_has_a_title() -> None:
+    for name, entry in catalog.DATASETS.items():
+        for split in entry.splits:
+            for standin in (None, "demo"):
+                titles = catalog.class_titles(name, standin, split)
+                assert len(titles) == len(set(titles)) == catalog.classes(name, standin, split)
+    assert catalog.class_titles("ntu60", None, "xsub")[3] == "class 3"
+    assert catalog.class_titles("irds", None, "xsub18")[:2] == [
+        "elbow flexion, left",
+        "elbow flexion, left, not correct",
+    ]

@@ -105,6 +105,14 @@ def test_nothing_prepared_says_what_to_run(name: str, tmp_path: Path, capsys) ->
     assert not list(tmp_path.rglob("*.png"))
 
 
+def test_a_record_alone_draws_no_mask(tmp_path: Path, capsys) -> None:
+    pretend(Store(tmp_path), FIGURES["attention"].runs(Settings()))
+    code, text = say(capsys, tmp_path, "attention")
+    assert code == bench.MISSING
+    assert "bench.py data prepare irds" in text
+    assert not list(tmp_path.glob("runs/*"))
+
+
 def test_a_failed_run_is_named(tmp_path: Path, capsys) -> None:
     [first, second] = FIGURES["tsne-irds"].runs(Settings(scale="smoke"))
     store = Store(tmp_path / "smoke")
