@@ -32,11 +32,11 @@ class _Speed(NamedTuple):
 
 
 _SPEEDS = {
-    "stgcn": _Speed(0.126, 0.004, "width", 64),
-    "bigru": _Speed(0.134, 0.012, "hidden_size", 1024),
-    "dsta": _Speed(0.117, 0.008, "blocks", 256),
+    "stgcn": _Speed(0.126, 0.009, "width", 64),
+    "bigru": _Speed(0.134, 0.002, "hidden_size", 1024),
+    "dsta": _Speed(0.117, 0.022, "blocks", 256),
 }
-_STEP = 0.0005  # of a linear classifier
+_STEP = 0.0002  # of a linear classifier
 _POINT = 0.01  # of a t-SNE plane
 _START = 0.3  # reading data and weights, writing a record
 
