@@ -54,6 +54,22 @@ def test_unknown_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert "irds" in text
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--share", "0.1"], "--share is a part of the labels, for --protocol semi; linear uses all"),
+        (["--protocol", "semi", "--share", "10"], "expected a part of 1, such as 0.01, got '10'"),
+        (["--on", "pku3"], "Unknown data set 'pku3'. Did you mean 'pku2'?"),
+        (["--split", "xview", "--on", "irds"], "Unknown split of irds, which is judged like ntu60 'xview'"),
+        (["--protocol", "transfer"], "Unknown protocol 'transfer'. Allowed: linear, knn, finetune, semi"),
+    ],
+)
+def test_one_run_with_wrong_words(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, text = say(capsys, "run", "--method", "skeattnclr", "--scale", "smoke", *words)
+    assert code == bench.USAGE
+    assert message in text
+
+
 def test_unknown_method_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     code, text = say(capsys, "run", "--method", "skelton", "--scale", "smoke")
     assert code == bench.USAGE

@@ -6,10 +6,12 @@ import pytest
 
 from benchmarks.finetuning import few_labels, finetuning
 from benchmarks.recipes import RECIPES, Settings
+from benchmarks.render import render_table
 from benchmarks.runs import Evaluate, Fuse, Pretrain, Untrained, from_spec
 from benchmarks.sizes import DEMO, SMOKE
 from benchmarks.tables import TABLES
 from protocols import finetune, semi
+from tests.benchmarks.rendering import ok
 
 
 def evaluations(table: str, recipe: str = "paper") -> dict[tuple[str, str], list[Evaluate]]:
@@ -115,3 +117,19 @@ def test_each_weighting_of_a_fusion_is_a_run_of_its_own(recipe: str) -> None:
                 assert given == ((0.5, 0.5, 0.4) if column.endswith(" xsub") or "PKU" in column else (1.0, 0.2, 0.2))
             else:
                 assert given == (0.6, 0.6, 0.4)
+
+
+def test_the_header_says_how_was_finetuned_and_how_many_labels_there_were() -> None:
+    settings = Settings()
+    records = {run.id: ok(run.id, top1=0.5, labelled=399, classes_without=2)
+               for runs in evaluations("5").values() for run in runs}  # fmt: skip
+    text = " ".join(render_table(TABLES["5"], settings, records).split())
+    for share in ("1 %", "10 %"):
+        assert f"{share} of every class (draw `derived`): 399 sequences of ntu60 xsub, **2 classes without" in text
+    assert "**Finetuning:** learning rate 0.05, lower when the loss has not fallen for 10 epochs, batch 128" in text
+    assert "BatchNorm follows the batches -" in text
+    assert "semi `last`, of the last of 150 epochs" in text
+    assert "**Labels:**" not in render_table(TABLES["6"], settings, records)
+    released = " ".join(render_table(TABLES["6"], Settings(recipe="official"), {}).split())
+    assert "warm-up 5 epochs, lower after 30, 55 epochs" in released
+    assert "BatchNorm keeps the statistics of pretraining" in released
