@@ -81,10 +81,11 @@ def test_only_the_head_is_replaced_and_anything_else_is_an_error() -> None:
 
 def test_the_rate_falls_when_the_loss_has_not_fallen_for_longer_than_patience() -> None:
     config = replace(CONFIG, patience=2, epochs=99)
-    losses = [1.0, 0.9, 0.9, 0.9, 0.9, 0.9]
-    history = [{"cross entropy": loss} for loss in losses]
-    rates = [config.rate(epoch, history[:epoch]) for epoch in range(7)]
-    assert rates == pytest.approx([0.002] * 5 + [0.0002] * 2)
+    history = [{"cross entropy": loss} for loss in [0.9, 0.9, 0.9, 0.9, 0.8, 0.8, 0.8]]
+    rates = [config.rate(epoch, history[:epoch]) for epoch in range(8)]
+    assert rates == pytest.approx([0.002] * 4 + [0.0002] * 4)
+    warm = replace(config, warmup=1)  # whose epochs say nothing about convergence
+    assert [warm.rate(epoch, history[:epoch]) for epoch in range(8)] == pytest.approx([0.002] * 8)
 
 
 def test_milestones_and_warm_up() -> None:
