@@ -43,6 +43,8 @@ class Size:
     lr: float | None = None  # of the pretraining; None is the recipe's
 
 
+# A few steps of pretraining leave no BatchNorm statistics that a release's learning rate could be borne with.
+_UNFROZEN = {"batchnorm": "batch"}
 # No dropout: few steps learn nothing through half of the features.
 SMOKE = Size(
     backbones={
@@ -53,7 +55,7 @@ SMOKE = Size(
     frames=16, batch=16, queue=64, epochs=1, milestones=(1,), monitor_every=1,
     monitor=knn.Config(), dim=16,
     linear=linear.Config(sgd=SGD(lr=3.0, milestones=(24,), weight_decay=0.0), epochs=40, batch=32),
-    finetune={"epochs": 2, "batch": 16}, semi={"epochs": 4, "batch": 8},
+    finetune={"epochs": 2, "batch": 16, **_UNFROZEN}, semi={"epochs": 4, "batch": 8, **_UNFROZEN},
     shares={0.01: 0.25, 0.1: 0.5},
 )  # fmt: skip
 _SMALL: dict[str, dict[str, Any]] = {
@@ -68,7 +70,8 @@ DEMO = Size(
     backbones=_SMALL, frames=16, batch=16, queue=256, epochs=4, milestones=(3,), monitor_every=4,
     monitor=knn.Config(), lr=0.03,
     linear=linear.Config(sgd=SGD(lr=3.0, milestones=(60,), weight_decay=0.0), batch=64),
-    finetune={"epochs": 6, "batch": 16}, semi={"epochs": 12, "batch": 8}, shares={0.01: 0.125, 0.1: 0.5},
+    finetune={"epochs": 6, "batch": 16, **_UNFROZEN}, semi={"epochs": 12, "batch": 8, **_UNFROZEN},
+    shares={0.01: 0.125, 0.1: 0.5},
 )  # fmt: skip
 IRDS = Size(
     backbones=_SMALL, frames=16, batch=64, queue=512, epochs=60, milestones=(50,), monitor_every=10,

@@ -122,7 +122,9 @@ def test_dots_are_means_bars_deviations_diamonds_the_paper(tmp_path: Path) -> No
         assert np.ptp(segment[:, 0]) == pytest.approx(2 * statistics.stdev(percent))
     printed = {int(line.get_ydata()[0]): line.get_xdata()[0] for line in axes.lines if line.get_marker() == "D"}
     table = paper("1")
-    assert printed == {row: table.value(cell.row, cell.column) for row, cell in enumerate(cells)}
+    rows = {row: cell.row for row, cell in enumerate(cells) if cell.row in table.rows}  # a fusion of ours has no number
+    assert printed == {row: table.value(name, "NTU-60 xsub") for row, name in rows.items()}
+    assert len(printed) == len(cells) - 1
     for standin in drawn("dots", tmp_path / "demo", DEMO, "1").axes:
         assert not [line for line in standin.lines if line.get_marker() == "D"]
 
