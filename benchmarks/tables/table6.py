@@ -8,13 +8,8 @@ from benchmarks.recipes import Settings
 from benchmarks.tables.base import Cell, TableSpec
 from benchmarks.tables.finetuned import SCRATCH, SCRATCH_NOTE, tuned
 from benchmarks.tables.fusion import ALTERNATIVE, NOTES, STREAMS, fusions
+from benchmarks.tables.table3 import COLUMNS
 
-COLUMNS = {
-    "NTU-60 xsub": ("ntu60", "xsub"),
-    "NTU-60 xview": ("ntu60", "xview"),
-    "NTU-120 xsub": ("ntu120", "xsub"),
-    "NTU-120 xset": ("ntu120", "xset"),
-}
 METHODS = {
     "SkeletonCLR": "skeletonclr",
     "AimCLR": "aimclr",
