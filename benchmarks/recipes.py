@@ -23,7 +23,7 @@ from methods.skeattnclr import SkeAttnCLR
 from methods.skelemixclr import SkeleMixCLR
 from methods.skeletonclr import SkeletonCLR
 from methods.supervised import Supervised
-from protocols import embed, knn, linear, raw
+from protocols import embed, finetune, knn, linear, raw
 from protocols.sgd import SGD
 
 RECIPES = ("paper", "official")
@@ -226,13 +226,12 @@ def evaluation(
     backbone = "stgcn" if isinstance(encoder, Raw) else encoder.backbone
     found = resolve(settings, method, data, encoder.stream, backbone)
     where = (settings.recipe, method, data, split, encoder.stream, size_of(settings, data))
-    wanted = dict(settings.overrides)
     match protocol:
         case "finetune":
-            config = retuned(finetuning(*where), wanted)
+            config = _tuned(finetuning(*where), settings, encoder)
         case "semi":
             few = few_labels(*where, share)
-            config = replace(few, finetune=retuned(few.finetune, wanted))
+            config = replace(few, finetune=_tuned(few.finetune, settings, encoder))
         case _:
             others = {"knn": knn.Config(), "raw": raw.Config(), "embed": embed.Config()}
             config = {"linear": found.linear, **others}[protocol]
@@ -244,6 +243,12 @@ def evaluation(
         select=found.select if isinstance(encoder, Pretrain) else "last",
         seed=getattr(encoder, "seed", 0),
     )
+
+
+def _tuned(config: finetune.Config, settings: Settings, encoder: Pretrain | Untrained | Raw) -> finetune.Config:
+    """With what --set names; without pretraining BatchNorm follows the batches, as it has no statistics to keep."""
+    config = retuned(config, dict(settings.overrides))
+    return config if isinstance(encoder, Pretrain) else replace(config, batchnorm="batch")
 
 
 def fused(members: tuple[Run, ...], weights: tuple[float, ...] = (0.5, 0.5, 0.5)) -> Fuse:

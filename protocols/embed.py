@@ -11,10 +11,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from sklearn.manifold import TSNE
-from sklearn.metrics import silhouette_score
-from sklearn.neighbors import NearestNeighbors
-from threadpoolctl import threadpool_limits
 
 from methods import Encoder
 from protocols.base import Context, Progress, Result, Split, Splits, derive
@@ -62,6 +58,9 @@ def draw(split: Split, share: float, seed: int) -> Split:
 
 def judge(points: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
     """Mean silhouette (-1 to 1) and leave-one-out accuracy of the nearest neighbour; points (n, D), labels (n,)."""
+    from sklearn.metrics import silhouette_score  # slow to import, and every run reads the list of protocols
+    from sklearn.neighbors import NearestNeighbors
+
     nearest = NearestNeighbors(n_neighbors=1).fit(points).kneighbors(return_distance=False)[:, 0]
     return float(silhouette_score(points, labels)), float((labels[nearest] == labels).mean())
 
@@ -72,6 +71,9 @@ def plane(features: np.ndarray, config: Config, seed: int) -> tuple[np.ndarray, 
     Raises:
         ValueError: for fewer samples than a perplexity of 2 needs.
     """
+    from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
+
     if len(features) < FEWEST:
         raise ValueError(f"t-SNE of {len(features)} samples says nothing; at least {FEWEST} are needed, raise `share`")
     perplexity = min(config.perplexity, (len(features) - 1) / 3)

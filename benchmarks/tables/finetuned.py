@@ -1,13 +1,10 @@
-"""What the tables of finetuning share: its runs, and the row without pretraining (Tables 5, 6 and irds)."""
+"""What the tables of finetuning share: its runs, and the row without pretraining (Tables 5 and 6)."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from benchmarks import recipes
 from benchmarks.recipes import Settings
-from benchmarks.runs import Evaluate, Untrained
-from protocols import finetune, semi
+from benchmarks.runs import Evaluate
 
 SCRATCH = "ST-GCN"  # no pretraining: what the labels alone give
 SCRATCH_NOTE = (
@@ -26,17 +23,5 @@ def tuned(
             encoder = recipes.untrained(settings, "supervised", data, stream, seed)
         else:
             encoder = recipes.pretraining(settings, method, data, split, stream, seed)
-        runs.append(from_scratch(recipes.evaluation(settings, protocol, encoder, data, split, share)))
+        runs.append(recipes.evaluation(settings, protocol, encoder, data, split, share))
     return tuple(runs)
-
-
-def from_scratch(run: Evaluate) -> Evaluate:
-    """The evaluation, with BatchNorm that follows the batches if nothing was pretrained."""
-    if not isinstance(run.encoder, Untrained):
-        return run
-    match run.config:
-        case finetune.Config() as config:
-            return replace(run, config=replace(config, batchnorm="batch"))
-        case semi.Config() as config:
-            return replace(run, config=replace(config, finetune=replace(config.finetune, batchnorm="batch")))
-    return run

@@ -10,7 +10,6 @@ from benchmarks import recipes
 from benchmarks.recipes import Settings
 from benchmarks.runs import Raw
 from benchmarks.tables.base import Cell, TableSpec
-from benchmarks.tables.finetuned import from_scratch
 from protocols.sgd import SGD
 
 SPLITS = {"xsub": "cross-subject", "stand-seated": "stand → seated", "xsub18": "18-way"}
@@ -66,7 +65,7 @@ def cells(settings: Settings) -> Iterator[Cell]:
                 continue  # BatchNorm follows the batches from the first one on: calibration has no part in it
             for name, protocol in TUNING.items():
                 evaluations = (recipes.evaluation(settings, protocol, encoder, "irds", split) for encoder in choices)
-                yield Cell(row, f"{name} {heading}", tuple(map(from_scratch, evaluations)))
+                yield Cell(row, f"{name} {heading}", tuple(evaluations))
 
 
 def _trained_on(method: str, split: str) -> str:
