@@ -80,6 +80,8 @@ def parser() -> Parser:
         return commands.add_parser(name, help=about, description=about, parents=list(parents))
 
     run = command("run", "do what a table, or one run, still needs, and print it", tables, common, machine)
+    run.add_argument("--slurm", type=Path, metavar="FILE",
+                     help="submit array jobs to Slurm; FILE says what they ask for")  # fmt: skip
     run.add_argument("--dry-run", action="store_true", help="say what would run, and stop")
     run.add_argument("--retry-failed", action="store_true", help="try failed runs again")
     for name, about in (("method", "for one run instead of a table"), ("backbone", "default stgcn"),

@@ -29,7 +29,7 @@ from benchmarks.progress import Reporter
 from benchmarks.recipes import Settings
 from benchmarks.render import render_table
 from benchmarks.runs import Fuse, Run
-from benchmarks.store import Store, StoreError
+from benchmarks.store import Store, StoreError, write_text
 from benchmarks.tables import Cell, Skip, TableSpec
 
 
@@ -204,6 +204,14 @@ class Campaign:
         files = {path.relative_to(root).as_posix() for path in (*there, *writing)}
         settings = replace(self.settings, recipe="paper", seeds=tuple(sorted(seeds)), overrides=())
         return {root / "README.md": render_index(settings, records, files, _pictures(settings, records))}
+
+    def write(self) -> dict[Path, str]:
+        """Writes the tables and the page of the results folder, and returns the tables."""
+        tables = self.tables()
+        for texts in (tables, self.index(tables)):
+            for path, text in texts.items():
+                write_text(path, text)
+        return tables
 
     def exit_code(self) -> int:
         """4 when a cell failed, else 3 when one is missing, else 0: what the rendered tables say."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import typing
 from collections.abc import Iterable
 from dataclasses import fields
@@ -16,10 +17,8 @@ from benchmarks.datasets import catalog
 from benchmarks.names import known
 from benchmarks.recipes import Settings
 from benchmarks.sizes import SIZES
-from benchmarks.store import StoreError
 from benchmarks.tables.base import Cell, unsupported
 from methods import METHODS
-from protocols.checkpoint import replacing
 
 PROTOCOLS = ("linear", "knn", "finetune", "semi")  # of a pretrained encoder
 UNSETTABLE = ("classes", "blocks")  # the data set decides; too long for a word
@@ -106,17 +105,16 @@ def banner(scale: str) -> str:
     )
 
 
-def write_text(path: Path, text: str) -> None:
-    """Writes a text file atomically.
-
-    Raises:
-        StoreError: when it cannot be written.
-    """
-    try:
-        with replacing(path) as temporary:
-            temporary.write_text(text)
-    except OSError as error:
-        raise StoreError(f"cannot write {path}: {error.strerror}. Choose another folder with --out DIR") from error
+def watch(arguments: argparse.Namespace, queued: int) -> str:
+    """What somebody who has submitted `queued` runs can do next."""
+    words = ["--scale", arguments.scale, "--seeds", str(arguments.seeds), "--recipe", arguments.recipe]
+    words += ["--out", str(arguments.out)]
+    if arguments.table:
+        words = ["--table", *arguments.table, *words]
+    return (
+        f"\n{queued} runs are with Slurm; nothing runs here. Watch: python bench.py status {shlex.join(words)}\n"
+        "If jobs are cancelled or lost, run the same command again."
+    )
 
 
 def short(path: Path) -> str:

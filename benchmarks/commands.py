@@ -23,11 +23,14 @@ from benchmarks.plan import Plan
 from benchmarks.progress import clip_bar, clock
 from benchmarks.recipes import Settings
 from benchmarks.runs import label
-from benchmarks.store import Store, StoreError
+from benchmarks.slurm.cluster import ClusterError, read
+from benchmarks.slurm.submit import submit
+from benchmarks.status import standing
+from benchmarks.store import Store, StoreError, write_text
 from benchmarks.tables import TABLES, TableSpec
 from benchmarks.tables.settings import render_settings, settings_tables
 
-WRONG_WORDS = (UsageError, UnknownName)
+WRONG_WORDS = (UsageError, UnknownName, ClusterError)
 EXPECTED = (StoreError, OSError, ValueError)  # errors that are sentences, not tracebacks
 
 __all__ = ["EXPECTED", "WRONG_WORDS", "data", "doctor", "figure", "plan", "profile", "render", "run", "show", "status"]
@@ -69,6 +72,10 @@ def _device(name: str) -> str:
 def run(arguments: argparse.Namespace) -> int:
     """Fills tables, or does one run."""
     console = _console()
+
+    def say(line: str) -> None:
+        console.print(line, markup=False)
+
     options = ("backbone", "dataset", "split", "stream", "protocol", "share", "on")
     single = [name for name in options if getattr(arguments, name) is not None]
     if arguments.method and arguments.table:
@@ -92,6 +99,15 @@ def run(arguments: argparse.Namespace) -> int:
         console.print(choices.banner(campaign.settings.scale), markup=False)
     counts = ", ".join(f"{shared} {kind}" for kind, (_, shared) in campaign.plan.counts().items())
     console.print(f"{counts}; {len(todo)} of {len(campaign.plan.runs)} runs to do.", markup=False)
+    if arguments.slurm:
+        queued = submit(campaign, read(arguments.slurm), arguments.retry_failed, arguments.dry_run, say)
+        if arguments.dry_run:
+            say("Nothing was submitted.")
+            return 0
+        if queued:
+            say(choices.watch(arguments, queued))
+            return 0
+        todo = []
     if arguments.dry_run:
         for run_ in todo:
             console.print(f"{run_.id}  {label(run_)}", markup=False)
@@ -102,12 +118,9 @@ def run(arguments: argparse.Namespace) -> int:
         for run_ in campaign.plan.runs.values():
             _show(campaign.store, run_.id, console, brief=True)
     else:
-        for path, text in campaign.tables().items():
-            choices.write_text(path, text)
+        for path, text in campaign.write().items():
             shown = text.partition("<details>")[0].rstrip()  # the list of run ids is for the file
             console.print(f"\n{shown}\n\nWritten to {choices.short(path)}", markup=False)
-        for path, text in campaign.index().items():
-            choices.write_text(path, text)
     for line in _missing(campaign):
         console.print(line, markup=False)
     return campaign.exit_code()
@@ -137,20 +150,8 @@ def plan(arguments: argparse.Namespace) -> int:
 def status(arguments: argparse.Namespace) -> int:
     """Prints how far the runs of a table are."""
     campaign = _campaign(arguments, _wanted(arguments)[0])
-    counts: Counter[str] = Counter()
-    for run_id, run_ in campaign.plan.runs.items():
-        record = campaign.store.record(run_id)
-        if record and record["status"] == "ok":
-            counts["done"] += 1
-        elif owner := campaign.store.claimed(run_id):
-            counts["running"] += 1
-            print(f"running  {run_id}  {label(run_)}  by {owner}")
-        elif record:
-            counts["failed"] += 1
-            print(f"failed   {run_id}  {label(run_)}  {record['error'].splitlines()[-1]}")
-        else:
-            counts["missing"] += 1
-    print(", ".join(f"{counts[key]} {key}" for key in ("done", "running", "failed", "missing")))
+    for line in standing(campaign):
+        print(line)
     print("\n".join(_missing(campaign)))
     return campaign.exit_code()
 
@@ -195,7 +196,7 @@ def render(arguments: argparse.Namespace) -> int:
             print(f"{choices.short(path)} is not what the records say; render it again")
         return 3 if stale else 0
     for path, text in texts.items():
-        choices.write_text(path, text)
+        write_text(path, text)
         print(choices.short(path))
     return 0
 

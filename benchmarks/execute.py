@@ -6,13 +6,7 @@ is a Machine, because it changes where a run happens and not what is asked for.
 
 from __future__ import annotations
 
-import contextlib
-import functools
-import hashlib
 import json
-import os
-import platform
-import subprocess
 import time
 import traceback
 from collections.abc import Callable
@@ -28,18 +22,17 @@ import backbones
 import methods
 from benchmarks.datasets import catalog
 from benchmarks.datasets import store as prepared
+from benchmarks.provenance import REPO, code, environment
 from benchmarks.runs import Evaluate, Fuse, Pretrain, Raw, Run, Untrained, label
 from benchmarks.store import Store, StoreError, scored, write_json
-from benchmarks.throughput.machine import processor
 from methods import Encoder, moco
 from protocols import PROTOCOLS, Context, Interrupted, Progress, Result, Splits, derive
-from protocols.base import silent
+from protocols.base import never, silent
 from protocols.checkpoint import CheckpointError, load_encoder
 from protocols.features import calibrate
 from protocols.fuse import fuse
 from protocols.pretrain import encoder_path, pretrain
 
-REPO = Path(__file__).resolve().parent.parent
 Status = Literal["ok", "failed", "claimed", "interrupted", "blocked"]
 
 
@@ -62,11 +55,16 @@ class Machine:
 
 
 def execute(
-    root: str, run_id: str, report: Callable[[Progress], None] = silent, machine: Machine | None = None
+    root: str,
+    run_id: str,
+    report: Callable[[Progress], None] = silent,
+    machine: Machine | None = None,
+    stop: Callable[[], bool] = never,
 ) -> Status:
     """Does one run, unless it is done, claimed by another process, or waits for a parent.
 
-    Without `machine`, the choices left in <root>/machine.json hold.
+    Without `machine`, the choices left in <root>/machine.json hold. A training asks `stop` at every epoch boundary
+    whether to leave.
 
     Returns:
         ok: there is a result now. failed: it raised; the record says what. claimed: another process is at it.
@@ -89,12 +87,12 @@ def execute(
             "label": label(run),
             "spec": run.spec(),
             "parents": [parent.id for parent in run.parents],
-            "environment": _environment(machine),
-            "code": _code(),
+            "environment": environment(machine.device, machine.threads),
+            "code": code(),
             "data": _data(run, machine),
         }
         try:
-            result = _perform(run, store, machine, report)
+            result = _perform(run, store, machine, report, stop)
         except Interrupted:
             return "interrupted"
         except (MemoryError, torch.OutOfMemoryError, StoreError, CheckpointError, OSError):
@@ -122,9 +120,11 @@ def _ended(started: float) -> dict[str, Any]:
     return {"seconds": round(time.monotonic() - started, 3), "finished": now}
 
 
-def _perform(run: Run, store: Store, machine: Machine, report: Callable[[Progress], None]) -> Result:
+def _perform(
+    run: Run, store: Store, machine: Machine, report: Callable[[Progress], None], stop: Callable[[], bool]
+) -> Result:
     torch.set_num_threads(machine.threads)
-    context = Context(torch.device(machine.device), store.folder(run.id), run.id, report)
+    context = Context(torch.device(machine.device), store.folder(run.id), run.id, report, stop)
     match run:
         case Pretrain():
             return _pretrain(run, machine, context)
@@ -219,35 +219,3 @@ def _encoder(run: Evaluate, store: Store, context: Context, splits: Splits) -> E
             path = encoder_path(store.folder(source.id), run.select)
             encoder = load_encoder(path, lambda: build_method(source).encoder(), source.id)
             return encoder.to(context.device)
-
-
-@functools.cache
-def _code() -> dict[str, Any]:
-    """Commit, whether the checkout differs from it, and a hash of the sources themselves."""
-    digest = hashlib.sha256()
-    for folder in ("backbones", "methods", "protocols", "benchmarks"):
-        for path in sorted((REPO / folder).rglob("*.py")):
-            digest.update(path.relative_to(REPO).as_posix().encode() + path.read_bytes())
-    code: dict[str, Any] = {"sources": digest.hexdigest()[:16], "commit": None, "dirty": None}
-    with contextlib.suppress(OSError, subprocess.SubprocessError):
-        git = functools.partial(subprocess.run, cwd=REPO, capture_output=True, text=True, timeout=10, check=True)
-        code["commit"] = git(["git", "rev-parse", "HEAD"]).stdout.strip()
-        code["dirty"] = bool(git(["git", "status", "--porcelain", "--untracked-files=no"]).stdout.strip())
-    return code
-
-
-@functools.cache
-def _environment(machine: Machine) -> dict[str, Any]:
-    device = machine.device
-    if device.startswith("cuda"):
-        device = torch.cuda.get_device_name(torch.device(device))
-    return {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "system": f"{platform.system()} {platform.machine()}",
-        "device": device,
-        "cpu": processor(),
-        "threads": machine.threads,
-        "cores": os.cpu_count(),
-    }

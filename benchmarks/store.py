@@ -123,6 +123,12 @@ class Store:
             raise StoreError(f"{path} was changed after it was written; delete it and run the same command again")
         return record
 
+    def forget_failure(self, run_id: str) -> None:
+        """Removes the record of a failed run, which is then missing; a result stays."""
+        record = self.record(run_id)
+        if record and record["status"] == "failed":
+            (self.records / f"{run_id}.json").unlink()
+
     def all(self) -> dict[str, dict[str, Any]]:
         """Every record by run id."""
         found = {}
@@ -252,3 +258,16 @@ def write_json(path: Path, value: dict[str, Any]) -> None:
             temporary.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n")
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error.strerror}") from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file atomically.
+
+    Raises:
+        StoreError: when it cannot be written.
+    """
+    try:
+        with replacing(path) as temporary:
+            temporary.write_text(text)
+    except OSError as error:
+        raise StoreError(f"cannot write {path}: {error.strerror}. Choose another folder with --out DIR") from error

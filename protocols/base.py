@@ -50,6 +50,11 @@ def silent(_: Progress) -> None:
     """Reports nothing."""
 
 
+def never() -> bool:
+    """Stops at no epoch."""
+    return False
+
+
 @dataclass
 class Context:
     """Where and how a run happens; nothing in here may change a number."""
@@ -58,7 +63,7 @@ class Context:
     folder: Path | None = None  # for checkpoints and logs; None keeps nothing
     run: str = ""  # the id of the run, which its checkpoints carry
     report: Callable[[Progress], None] = silent
-    stop: Callable[[], bool] = lambda: False  # true when the run should leave at the next epoch boundary
+    stop: Callable[[], bool] = never  # true when the run should leave at the next epoch boundary
     checkpoint_seconds: float = 20.0  # at most this much work, and one epoch, is lost to a kill
 
 

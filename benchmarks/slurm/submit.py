@@ -1,0 +1,174 @@
+"""Submits what is wanted and neither done nor queued: the same command again is reconciliation.
+
+Everything is checked before the first array is submitted: cluster.toml, sbatch's own opinion of every stage's options,
+the data. One process submits at a time. Nothing of it stays behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import secrets
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.campaign import Campaign
+from benchmarks.execute import Machine
+from benchmarks.runs import Run
+from benchmarks.slurm.arrays import Array, arrays_of, last_array
+from benchmarks.slurm.cluster import Cluster, ClusterError
+from benchmarks.slurm.queue import Queue, Submission, ask, look, most_tasks
+from benchmarks.slurm.sbatch import Batch
+from benchmarks.slurm.snapshot import take
+
+Say = Callable[[str], None]
+
+
+def submit(campaign: Campaign, cluster: Cluster, retry_failed: bool, dry_run: bool, say: Say) -> int:
+    """Submits, or only shows, the arrays that a campaign still needs.
+
+    Returns:
+        How many runs are in the queue now; 0 when all that can be done is done.
+    Raises:
+        ClusterError: before anything is submitted, when Slurm or cluster.toml is not as it should be.
+    """
+    root = campaign.store.root
+    ask("sbatch", "--version")
+    campaign.store.prepare()
+    (root / "slurm").mkdir(exist_ok=True)
+    with _alone(root, say):
+        queue = look(root)
+        by_run = {run_id: job.id for run_id, job in queue.by_run.items()}
+        todo = [run for run in campaign.todo(retry_failed) if run.id not in by_run]
+        queued = {run_id: by_run[run_id] for run_id in campaign.plan.runs if run_id in by_run}
+        arrays = arrays_of(todo, cluster.bundles, most_tasks(), queued)
+        arrays, tables, superseded = _with_tables(campaign, arrays, queued, queue)
+        waiting = {run_id for run_id in queued if not campaign.store.done(campaign.plan.runs[run_id])}
+        if waiting:
+            say(f"{len(waiting)} runs are in the queue already: {_some(sorted({by_run[i] for i in waiting}))}.")
+        if not arrays:
+            return len(waiting)
+        if not todo:
+            say("Only the tables are left to write.")
+        code = "CODE" if dry_run else str(take(root).resolve())
+        batches = _batches(cluster, arrays, code)
+        for batch in {batch.array.stage: batch for batch in batches}.values():
+            try:
+                batch.judge(root)
+            except ClusterError as error:
+                raise ClusterError(f"{cluster.file}, stage {batch.array.stage}: {error}") from error
+        if dry_run:
+            for batch in batches:
+                say(f"\n{_described(batch.array)}\n{batch.script(root)}")
+            return len(waiting)
+        for run in todo:
+            campaign.store.write_spec(run)
+            if retry_failed:
+                campaign.store.forget_failure(run.id)
+        data, jobs = str(campaign.data.resolve()), {}  # name -> Slurm's number
+        for batch in batches:
+            array, request = batch.array, batch.request
+            submission = Submission(
+                name=batch.name,
+                stage=array.stage,
+                tasks=tuple(tuple(run.id for run in task) for task in array.tasks),
+                machine=asdict(Machine(data, request.device)),
+                signal_delay_s=request.signal_delay_s,
+                after=tuple(job for job in array.after if isinstance(job, str)),
+                tables=tables if array.stage == "fuse" else (),
+            )
+            numbered = replace(batch, parents=tuple(jobs[name] for name in batch.parents))
+            try:
+                jobs[batch.name] = numbered.submit(root, submission)
+            except ClusterError as error:
+                raise ClusterError(
+                    f"{len(jobs)} of {len(batches)} arrays are submitted, then {error}\nRun the same command again "
+                    "when that is mended: what is queued is not submitted twice"
+                ) from error
+            say(f"{jobs[batch.name]:>10}  {_described(array)}")
+        for job in superseded:
+            with contextlib.suppress(ClusterError):  # it has just started, and finds everything done
+                ask("scancel", job)
+        return len(waiting) + len(todo)
+
+
+@contextlib.contextmanager
+def _alone(root: Path, say: Say) -> Iterator[None]:
+    """Two people who submit at once do it one after the other; the second finds all of it queued."""
+    with (root / "slurm" / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("Another process is submitting; waiting for it.")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _with_tables(
+    campaign: Campaign, arrays: list[Array], queued: dict[str, str], queue: Queue
+) -> tuple[list[Array], tuple[dict[str, Any], ...], list[str]]:
+    """The arrays with the one that fuses and renders at the end; what it renders; the pending jobs that it replaces.
+
+    A table is written when all that it waits for has ended. New arrays therefore need a new last one, which takes over
+    what older last ones have not begun.
+    """
+    wanted = [_tables(campaign)] if campaign.specs and campaign.specs[0].id != "one" else []
+    pending = [(job, queue.submissions[job.name]) for job in queue.last if not job.hopeless]
+    promised = [tables for _, old in pending for tables in old.tables]
+    needed = bool(arrays) or (bool(queued) and any(tables not in promised for tables in wanted))
+    if not needed or not (wanted or any(array.stage == "fuse" for array in arrays)):
+        return arrays, (), []
+    fusions: dict[str, Run] = {run.id: run for array in arrays if array.stage == "fuse" for run in array.runs}
+    waits = set(queued.values())
+    for _, old in pending:
+        fusions |= {run_id: campaign.store.read_spec(run_id) for task in old.tasks for run_id in task}
+        waits |= set(old.after) | {job.id for job in queue.jobs if queue.submissions[job.name].stage != "fuse"}
+    waits &= {job.id for job in queue.jobs if not job.hopeless}
+    waits -= {job.id for job, _ in pending}
+    arrays = [array for array in arrays if array.stage != "fuse"]
+    tables = [*wanted, *(tables for tables in promised if tables not in wanted)]
+    arrays.append(last_array(fusions.values(), arrays, waits))
+    return arrays, tuple(tables), [job.id for job, _ in pending]
+
+
+def _tables(campaign: Campaign) -> dict[str, Any]:
+    """What job.render writes."""
+    settings = asdict(campaign.settings)
+    settings["overrides"] = [[key, list(v) if isinstance(v, tuple) else v] for key, v in campaign.settings.overrides]
+    settings["seeds"] = list(campaign.settings.seeds)
+    places = {"out": str(campaign.out.resolve()), "data": str(campaign.data.resolve())}
+    return {"tables": [spec.id for spec in campaign.specs], "settings": settings, **places}
+
+
+def _batches(cluster: Cluster, arrays: list[Array], code: str) -> list[Batch]:
+    """What sbatch is told, with names where the numbers of arrays come later.
+
+    A stage of several arrays divides among them what it may run at once.
+    """
+    names = {id(array): f"{array.stage}-{secrets.token_hex(4)}" for array in arrays}
+    tasks = Counter[str]()
+    for array in arrays:
+        tasks[array.stage] += len(array.tasks)
+    batches = []
+    for array in arrays:
+        parents = [array.follows] if array.follows else [a for a in array.after if isinstance(a, Array)]
+        request = cluster[array.stage]
+        parallel = max(1, request.array_parallelism * len(array.tasks) // tasks[array.stage])
+        parts = tuple(names[id(parent)] for parent in parents)
+        batches.append(Batch(array, names[id(array)], parts, request, parallel, code))
+    return batches
+
+
+def _described(array: Array) -> str:
+    count, runs = len(array.tasks), len(list(array.runs))
+    words = f"{array.stage:8}  {count} task{'s' if count > 1 else ''}, {runs} run{'s' if runs != 1 else ''}"
+    if array.follows:
+        return f"{words}, each task after its pretraining"
+    return f"{words}, after all others, then the tables" if array.stage == "fuse" else words
+
+
+def _some(words: list[str]) -> str:
+    return ", ".join(words[:5]) + (f" and {len(words) - 5} more" if len(words) > 5 else "")
