@@ -1,0 +1,114 @@
+"""When a task leaves, and whether it comes back; without a cluster."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from benchmarks.execute import Machine
+from benchmarks.plan import Plan
+from benchmarks.recipes import Settings
+from benchmarks.slurm import job as module
+from benchmarks.slurm.job import SAVING, Leave, Task
+from benchmarks.slurm.queue import Attempt, Submission
+from benchmarks.store import Store
+from benchmarks.tables import TABLES
+
+
+def test_it_leaves_when_the_longest_stretch_so_far_would_not_fit() -> None:
+    clock = [0.0]
+    leave = Leave(end=100.0 + SAVING, now=lambda: clock[0])
+    answers = []
+    for now in (1, 20, 40, 60, 79, 81, 82):
+        clock[0] = now
+        answers.append(leave())
+    assert answers == [False, False, False, False, False, True, True]  # 20 s are the longest: 80 is the last moment
+    assert not Leave(end=None, now=lambda: 1e9)()
+    told = Leave(end=None)
+    told.told = True
+    assert told()
+
+
+class Requeued(Exception):
+    """Instead of Slurm's end of a process."""
+
+
+@pytest.fixture
+def task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Task:
+    """Two runs of Table 7 as one task, whose requeue raises Requeued."""
+    store = Store(tmp_path)
+    store.prepare()
+    runs = list(Plan.of([TABLES["7"]], Settings(scale="smoke")).runs.values())[:2]
+    for run in runs:
+        store.write_spec(run)
+    asked = Submission("pretrain-1", "pretrain", (tuple(run.id for run in runs),), asdict(Machine()), 30)
+    asked.write(tmp_path)
+
+    def ask(*words: str) -> str:
+        assert words == ("scontrol", "requeue", "7_0")
+        raise Requeued
+
+    monkeypatch.setattr(module, "ask", ask)
+    return Task(tmp_path, "pretrain-1", 0, "7_0", Attempt(0, None))
+
+
+def test_a_task_does_its_runs(task: Task) -> None:
+    task.do()
+    assert [task.store.done(run, product=True) for run in task.runs] == [True, True]
+
+
+def test_told_to_leave_it_saves_and_comes_back_where_it_was(task: Task) -> None:
+    task.leave.told = True
+    with pytest.raises(Requeued):
+        task.do()
+    assert task.store.all() == {}
+
+
+def test_terminated_it_saves_and_does_not_come_back_by_itself(task: Task) -> None:
+    task.ended()
+    with pytest.raises(SystemExit, match=f"left at a checkpoint of {task.runs[0].id}"):
+        task.do()
+
+
+def test_a_limit_too_short_for_anything_is_given_up_the_second_time(task: Task, capsys: pytest.CaptureFixture) -> None:
+    task.leave.told = True
+    for restarts, end in ((0, 5.0), (1, None), (1, 1000.0)):  # the first time; no limit; preempted long before it
+        task.known = Attempt(restarts, end and time.time() + end)
+        with pytest.raises(Requeued):
+            task.come_back()
+    task.known = Attempt(1, time.time() + 5)
+    with pytest.raises(SystemExit):
+        task.come_back()
+    assert "raise `time` of [pretrain]" in capsys.readouterr().err
+    task.moved = True
+    with pytest.raises(Requeued):
+        task.come_back()
+
+
+def test_a_run_that_failed_before_the_requeue_is_not_tried_again(task: Task) -> None:
+    run = task.runs[0]
+    task.store.write_record({"run": run.id, "status": "failed", "error": "e", "seconds": 1.0, "label": ""})
+    task.do()
+    record = task.store.record(run.id)
+    assert record is not None
+    assert record["status"] == "failed"
+
+
+def test_what_this_machine_lost_is_told_at_the_end_and_the_rest_is_done(task: Task) -> None:
+    (task.store.folder(task.runs[0].id) / "checkpoint.pt").write_bytes(b"no checkpoint")
+    with pytest.raises(SystemExit, match=r"lost: .*is damaged"):
+        task.do()
+    assert [task.store.done(run) for run in task.runs] == [False, False]  # the second needs the first
+
+
+def test_a_submission_is_read_as_written(tmp_path: Path) -> None:
+    asked = Submission(
+        "fuse-1", "fuse", (("a", "b"), ("c",)), {"device": "cpu"}, 9, ("1_2",), ({"tables": ["7"]},), "4"
+    )
+    asked.write(tmp_path)
+    assert Submission.read(tmp_path, "fuse-1") == asked
+    assert json.loads((tmp_path / "slurm" / "fuse-1" / "array.json").read_text())["job"] == "4"
