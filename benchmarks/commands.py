@@ -100,6 +100,8 @@ def run(arguments: argparse.Namespace) -> int:
     counts = ", ".join(f"{shared} {kind}" for kind, (_, shared) in campaign.plan.counts().items())
     console.print(f"{counts}; {len(todo)} of {len(campaign.plan.runs)} runs to do.", markup=False)
     if arguments.slurm:
+        if arguments.jobs or arguments.device != "auto":
+            raise UsageError(f"--jobs and --device are for this machine; {arguments.slurm} says what jobs ask for")
         queued = submit(campaign, read(arguments.slurm), arguments.retry_failed, arguments.dry_run, say)
         if arguments.dry_run:
             say("Nothing was submitted.")

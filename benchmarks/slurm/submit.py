@@ -41,25 +41,18 @@ def submit(campaign: Campaign, cluster: Cluster, retry_failed: bool, dry_run: bo
     (root / "slurm").mkdir(exist_ok=True)
     with _alone(root, say):
         queue = look(root)
-        by_run = {run_id: job.id for run_id, job in queue.by_run.items()}
-        todo = [run for run in campaign.todo(retry_failed) if run.id not in by_run]
-        queued = {run_id: by_run[run_id] for run_id in campaign.plan.runs if run_id in by_run}
+        jobs = {run_id: job.id for run_id, job in queue.by_run.items()}
+        queued = {run_id: jobs[run_id] for run_id in campaign.plan.runs if run_id in jobs}
+        todo = [run for run in campaign.todo(retry_failed) if run.id not in queued]
         arrays = arrays_of(todo, cluster.bundles, most_tasks(), queued)
-        arrays, tables, superseded = _with_tables(campaign, arrays, queued, queue)
-        waiting = {run_id for run_id in queued if not campaign.store.done(campaign.plan.runs[run_id])}
+        arrays, tables, replaced = _with_tables(campaign, arrays, queued, queue)
+        waiting = [run_id for run_id in queued if not campaign.store.done(campaign.plan.runs[run_id])]
         if waiting:
-            say(f"{len(waiting)} runs are in the queue already: {_some(sorted({by_run[i] for i in waiting}))}.")
-        if not arrays:
-            return len(waiting)
-        if not todo:
+            say(f"{len(waiting)} runs are in the queue already: {_some(sorted({queued[i] for i in waiting}))}.")
+        if arrays and not todo:
             say("Only the tables are left to write.")
-        code = "CODE" if dry_run else str(take(root).resolve())
-        batches = _batches(cluster, arrays, code)
-        for batch in {batch.array.stage: batch for batch in batches}.values():
-            try:
-                batch.judge(root)
-            except ClusterError as error:
-                raise ClusterError(f"{cluster.file}, stage {batch.array.stage}: {error}") from error
+        batches = _batches(cluster, arrays, "CODE" if dry_run else str(take(root).resolve()))
+        _judge(batches, cluster, root)
         if dry_run:
             for batch in batches:
                 say(f"\n{_described(batch.array)}\n{batch.script(root)}")
@@ -68,31 +61,44 @@ def submit(campaign: Campaign, cluster: Cluster, retry_failed: bool, dry_run: bo
             campaign.store.write_spec(run)
             if retry_failed:
                 campaign.store.forget_failure(run.id)
-        data, jobs = str(campaign.data.resolve()), {}  # name -> Slurm's number
-        for batch in batches:
-            array, request = batch.array, batch.request
-            submission = Submission(
-                name=batch.name,
-                stage=array.stage,
-                tasks=tuple(tuple(run.id for run in task) for task in array.tasks),
-                machine=asdict(Machine(data, request.device)),
-                signal_delay_s=request.signal_delay_s,
-                after=tuple(job for job in array.after if isinstance(job, str)),
-                tables=tables if array.stage == "fuse" else (),
-            )
-            numbered = replace(batch, parents=tuple(jobs[name] for name in batch.parents))
-            try:
-                jobs[batch.name] = numbered.submit(root, submission)
-            except ClusterError as error:
-                raise ClusterError(
-                    f"{len(jobs)} of {len(batches)} arrays are submitted, then {error}\nRun the same command again "
-                    "when that is mended: what is queued is not submitted twice"
-                ) from error
-            say(f"{jobs[batch.name]:>10}  {_described(array)}")
-        for job in superseded:
-            with contextlib.suppress(ClusterError):  # it has just started, and finds everything done
+        _send(batches, str(campaign.data.resolve()), tables, root, say)
+        for job in (*replaced, *(job.id for job in queue.jobs if job.hopeless)):
+            with contextlib.suppress(ClusterError):  # it has just begun or ended
                 ask("scancel", job)
         return len(waiting) + len(todo)
+
+
+def _judge(batches: list[Batch], cluster: Cluster, root: Path) -> None:
+    """Lets sbatch look at one array of every stage before any is submitted."""
+    for batch in {batch.array.stage: batch for batch in batches}.values():
+        try:
+            batch.judge(root)
+        except ClusterError as error:
+            raise ClusterError(f"{cluster.file}, stage {batch.array.stage}: {error}") from error
+
+
+def _send(batches: list[Batch], data: str, tables: tuple[dict[str, Any], ...], root: Path, say: Say) -> None:
+    numbers: dict[str, str] = {}  # name of an array -> Slurm's number
+    for batch in batches:
+        array, request = batch.array, batch.request
+        submission = Submission(
+            name=batch.name,
+            stage=array.stage,
+            tasks=tuple(tuple(run.id for run in task) for task in array.tasks),
+            machine=asdict(Machine(data, request.device)),
+            signal_delay_s=request.signal_delay_s,
+            after=tuple(job for job in array.after if isinstance(job, str)),
+            tables=tables if array.stage == "fuse" else (),
+        )
+        try:
+            numbered = replace(batch, parents=tuple(numbers[name] for name in batch.parents))
+            numbers[batch.name] = numbered.submit(root, submission)
+        except ClusterError as error:
+            raise ClusterError(
+                f"{len(numbers)} of {len(batches)} arrays are submitted, then {error}\nRun the same command again "
+                "when that is mended: what is queued is not submitted twice"
+            ) from error
+        say(f"{numbers[batch.name]:>10}  {_described(array)}")
 
 
 @contextlib.contextmanager

@@ -178,6 +178,20 @@ def test_a_failing_run_leaves_its_siblings_and_says_why(cluster: Cluster, tmp_pa
     assert sum("FAILED" not in line and "blocked" not in line for line in executed(tmp_path)) == 8, "the others once"
 
 
+def test_a_task_that_will_never_start_is_replaced(cluster: Cluster, tmp_path: Path) -> None:
+    """Where Slurm keeps tasks whose parent was cancelled; ours ask to be cancelled with it."""
+    keeping = cluster.file.with_name("keeping.toml")
+    keeping.write_text('partition = "debug"\noptions = { kill-on-invalid-dep = "no" }\n')
+    words = ("run", "--method", "skeletonclr", "--scale", "smoke", "--out", tmp_path, "--slurm", keeping)
+    assert cluster.bench(*words).returncode == 0
+    (pretrain,) = (job for job, (_, _, name) in cluster.tasks().items() if name.startswith("pretrain"))
+    cluster.do("scancel", pretrain)
+    until(lambda: "DependencyNeverSatisfied" in str(cluster.tasks()), 60, "the evaluation has no hope")
+    assert "1 task, 1 run" in cluster.bench(*words).stdout
+    cluster.drain()
+    assert [record["status"] for record in records(tmp_path).values()] == ["ok", "ok"]
+
+
 def test_nothing_is_submitted_when_something_is_wrong(cluster: Cluster, tmp_path: Path) -> None:
     """The messages of cluster.toml are in test_cluster_file.py; these are sbatch's own."""
     for line, words in {
@@ -194,6 +208,8 @@ def test_nothing_is_submitted_when_something_is_wrong(cluster: Cluster, tmp_path
         assert "sbatch says: " in done.stderr
         assert not cluster.tasks()
         assert not list((tmp_path / "smoke" / "slurm").glob("*-*")), "no array was written"
+    both = cluster.bench("run", *TABLE, "--out", tmp_path, "--slurm", cluster.file, "--jobs", "2")
+    assert (both.returncode, "are for this machine" in both.stderr) == (2, True)
 
 
 def test_a_dry_run_shows_what_sbatch_would_get(cluster: Cluster, tmp_path: Path) -> None:
