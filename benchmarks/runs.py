@@ -51,7 +51,7 @@ class _Run:
 
     @cached_property
     def _text(self) -> str:
-        """The canonical form as JSON, as json.dumps writes spec(); made once for a pretraining and all that judge it."""
+        """The spec as JSON, keys sorted; a pretraining's is made once for all that judge it."""
         parts = {name: _json(getattr(self, name)) for name in _names(type(self))}
         parts["kind"] = _json(type(self).__name__)
         parts["revisions"] = _object({name: _json(number) for name, number in self.revisions.items()})
