@@ -50,7 +50,8 @@ def write(campaign: Campaign, schedules: Sequence[Schedule], path: Path, notes: 
     chosen = campaign.settings
     changed = [re.sub(r"[^\w.=-]", "-", f"{key}={value}") for key, value in chosen.overrides]
     stem = "-".join(["schedule", name, *([] if chosen.recipe == "paper" else [chosen.recipe]), *changed])
-    return style.save(draw(schedules, path, chosen, notes), campaign.store.root / "figures", stem)[0]
+    with style.settings():
+        return style.save(draw(schedules, path, chosen, notes), campaign.store.root / "figures", stem)[0]
 
 
 def draw(schedules: Sequence[Schedule], path: Path, settings: Settings, notes: str) -> Figure:
@@ -120,9 +121,9 @@ def _bars(axes: Axes, schedule: Schedule, unit: float, width: float) -> None:
         colors.append(STAGES[stage][0])
         words = _name(schedule.arrays[span.array].tasks[span.task])
         inches = width * (span.end - span.start) / schedule.makespan
-        if len(words) * 0.075 < inches - 0.08:
+        if len(words) * 0.08 < inches - 0.08:
             ink = INK if sum(to_rgb(colors[-1])) > 1.7 else "white"
-            axes.text((left + right) / 2, span.slot + 0.48, words, fontsize=8.5, color=ink, ha="center", va="center")
+            axes.text((left + right) / 2, span.slot + 0.48, words, fontsize=9, color=ink, ha="center", va="center")
         if not span.ended:
             (cross,) = axes.plot([right], [span.slot + 0.5], "x", color=WARNING, markersize=6, zorder=5)
             cross.set(markeredgewidth=1.8, path_effects=CASED)
