@@ -67,10 +67,10 @@ def parser() -> Parser:
                         help=f"{', '.join(TABLES)} or all")  # fmt: skip
 
     machine = Parser(add_help=False)
-    machine.add_argument(
-        "--jobs", type=_positive, metavar="N", help="worker processes (default: one per core, 1 on a GPU)"
-    )
-    machine.add_argument("--device", default="auto", metavar="auto|cpu|cuda", help="where to compute")
+    machine.add_argument("--jobs", type=_positive, metavar="N",
+                         help="worker processes (default: one per core, or per visible GPU)")  # fmt: skip
+    machine.add_argument("--device", default="auto", metavar="auto|cpu|cuda|cuda:N",
+                         help="where to compute (default: on all visible GPUs, else on the CPU)")  # fmt: skip
 
     top = Parser("bench.py", description="A benchmark of contrastive self-supervised skeleton action recognition.",
                  epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip

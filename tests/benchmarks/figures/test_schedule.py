@@ -65,7 +65,7 @@ def test_an_image_has_as_much_of_a_colour_as_there_is_work() -> None:
     for span in found.spans:
         color = np.array(matplotlib.colors.to_rgb(STAGES[found.arrays[span.array].stage][0]))
         expected += (color - 1) * (span.end - span.start) / (30 * found.makespan)
-    np.testing.assert_allclose(pixels.mean(axis=(0, 1)), expected, atol=0.002)
+    np.testing.assert_allclose(pixels.mean(axis=(0, 1)), expected, atol=1e-9)
 
 
 def test_stages_differ_in_grey() -> None:
