@@ -8,6 +8,7 @@ import pytest
 
 import bench
 from benchmarks.plan import Plan
+from benchmarks.progress import lasting
 from benchmarks.recipes import Settings
 from benchmarks.store import Store
 from benchmarks.tables import TABLES
@@ -82,6 +83,17 @@ def test_what_has_a_result_is_not_simulated(tmp_path: Path, capsys: pytest.Captu
         if number in (1, len(runs) - 1):
             wanted = ["14 runs without a result", "nothing to simulate"][number > 1]
             assert wanted in plan(capsys, tmp_path, "--gpus", "2")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "0 s"), (59, "59 s"), (90, "1.5 min"), (10_000, "2.78 h"), (3 * 86_400, "3 days"), (7e7, "2.22 years"),
+        (5e10, "1,584 years"),
+    ],
+)  # fmt: skip
+def test_times_from_seconds_to_centuries(seconds: float, words: str) -> None:
+    assert lasting(seconds) == words
 
 
 @pytest.mark.parametrize(
