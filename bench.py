@@ -67,10 +67,10 @@ def parser() -> Parser:
                         help=f"{', '.join(TABLES)} or all")  # fmt: skip
 
     machine = Parser(add_help=False)
-    machine.add_argument(
-        "--jobs", type=_positive, metavar="N", help="worker processes (default: one per core, 1 on a GPU)"
-    )
-    machine.add_argument("--device", default="auto", metavar="auto|cpu|cuda", help="where to compute")
+    machine.add_argument("--jobs", type=_positive, metavar="N",
+                         help="worker processes (default: one per core, or per visible GPU)")  # fmt: skip
+    machine.add_argument("--device", default="auto", metavar="auto|cpu|cuda|cuda:N",
+                         help="where to compute (default: on all visible GPUs, else on the CPU)")  # fmt: skip
 
     top = Parser("bench.py", description="A benchmark of contrastive self-supervised skeleton action recognition.",
                  epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
@@ -91,7 +91,16 @@ def parser() -> Parser:
                         ("on", "transfer: another data set to judge the encoder on")):  # fmt: skip
         run.add_argument(f"--{name}", metavar=name[0].upper(), help=about)
     run.add_argument("--share", type=_share, metavar="P", help="semi: part of the labels (default 0.1)")
-    command("plan", "what a table would run, and what tables share", tables, common)
+    plan = command("plan", "what a table would run, what tables share, how long it takes on many GPUs", tables, common)
+    plan.add_argument("--gpus", nargs="*", type=_positive, metavar="N",
+                      help="simulate Slurm on that many GPUs (default 1 8 64 512 1024), draw the schedule")  # fmt: skip
+    plan.add_argument("--profile", type=Path, metavar="FILE", help="CSV of `bench.py profile train` on such a GPU")
+    plan.add_argument("--array-parallelism", type=_positive, metavar="N", help="tasks of an array at once (no limit)")
+    plan.add_argument("--max-array", type=_positive, metavar="N", help="Slurm's MaxArraySize (default 1001)")
+    for name, about in (("preemptions", "how often a task is preempted on a GPU-day (default 0)"),
+                        ("queue-delay", "seconds in the queue although a GPU is free (default 0)"),
+                        ("startup", "seconds of a task before its first run begins (default 3)")):  # fmt: skip
+        plan.add_argument(f"--{name}", type=_amount, metavar="X", help=about)
     command("status", "done, running, failed and missing runs of a table", tables, common)
     show = command("show", "everything about one run", common)
     show.add_argument("run_id", metavar="RUN", help="a run id, or its beginning")
@@ -140,6 +149,16 @@ def _positive(text: str) -> int:
         value = 0
     if value < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+    return value
+
+
+def _amount(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a number of at least 0, got {text!r}")
     return value
 
 

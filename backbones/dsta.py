@@ -23,8 +23,9 @@ LONGEST = 300  # frames, of any clip of any data set
 
 def positions(channels: int, length: int) -> Tensor:
     """Sinusoidal encoding (C, length): sine in even, cosine in odd channels, wavelengths up to 10,000 positions."""
-    frequency = torch.exp(torch.arange(0, channels, 2) * (-math.log(10_000.0) / channels))
-    angle = frequency[:, None] * torch.arange(length)
+    with torch.device("cpu"):  # as skeleton.graph
+        frequency = torch.exp(torch.arange(0, channels, 2) * (-math.log(10_000.0) / channels))
+        angle = frequency[:, None] * torch.arange(length)
     return torch.stack([angle.sin(), angle.cos()], dim=1).flatten(0, 1)[:channels]
 
 

@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console
 
 from benchmarks import recipes
@@ -21,7 +22,7 @@ from benchmarks.datasets import catalog
 from benchmarks.datasets import store as prepared
 from benchmarks.execute import Machine
 from benchmarks.index import Picture, render_index
-from benchmarks.local import run_all
+from benchmarks.local import devices_of, run_all
 from benchmarks.names import UnknownName
 from benchmarks.outcomes import Records, summary
 from benchmarks.plan import Plan
@@ -168,8 +169,9 @@ class Campaign:
         return self.plan.todo(self.store, retry_failed)
 
     def execute(self, todo: list[Run], jobs: int | None, device: str, console: Console) -> None:
-        """Executes runs on this machine and says how they ended."""
-        by_default = 1 if device.startswith("cuda") else os.cpu_count() or 1  # one process per core, or for the GPU
+        """Executes runs on this machine and says how they ended. Device "cuda" means every GPU that is visible."""
+        devices = devices_of(device, torch.cuda.device_count())
+        by_default = len(devices) if device.startswith("cuda") else os.cpu_count() or 1  # one process per GPU, or core
         jobs = min(jobs or by_default, len(todo))
         self.store.prepare()
         machine = Machine(str(self.data.resolve()), device)
@@ -177,7 +179,7 @@ class Campaign:
         for run in todo:
             self.store.write_spec(run)
         with Reporter(todo, self.store, console) as watcher:
-            outcome = run_all(todo, str(self.store.root), machine, jobs, watcher)
+            outcome = run_all(todo, str(self.store.root), machine, jobs, watcher, devices)
         ended = Counter(status.partition(":")[0] for status in outcome.statuses.values())
         console.print(", ".join(f"{count} {status}" for status, count in sorted(ended.items())), markup=False)
 

@@ -13,14 +13,14 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from benchmarks import choices, recipes
+from benchmarks import choices, forecast, recipes
 from benchmarks.campaign import Campaign, file_of, find_run, root_of, scale_for, unprepared
 from benchmarks.choices import UsageError
 from benchmarks.cost import MACHINE
 from benchmarks.datasets import catalog
 from benchmarks.names import UnknownName, known
 from benchmarks.plan import Plan
-from benchmarks.progress import clip_bar, clock
+from benchmarks.progress import clip_bar, clock, lasting
 from benchmarks.recipes import Settings
 from benchmarks.runs import label
 from benchmarks.slurm.cluster import ClusterError, read
@@ -135,7 +135,8 @@ def _missing(campaign: Campaign) -> list[str]:
 
 
 def plan(arguments: argparse.Namespace) -> int:
-    """Prints what would run."""
+    """Prints what would run, and with --gpus how long it would take."""
+    forecast.check(arguments)
     campaign = _campaign(arguments, _wanted(arguments)[0])
     settings = campaign.settings
     print(f"recipe {settings.recipe}, scale {settings.scale}, {len(settings.seeds)} seed(s)\n")
@@ -144,8 +145,8 @@ def plan(arguments: argparse.Namespace) -> int:
     todo, cores = campaign.todo(), os.cpu_count() or 1
     print(f"\n{len(todo)} of {len(campaign.whole.runs)} runs are to do and can be done here.")
     for what, seconds in (("All runs", campaign.whole.seconds()), ("Those to do", campaign.plan.seconds(todo))):
-        print(f"{what}: about {clock(seconds)} of one core, {clock(seconds / cores)} on {cores} like {MACHINE}.")
-    print("\n".join(_missing(campaign)))
+        print(f"{what}: about {lasting(seconds)} of one core, {lasting(seconds / cores)} on {cores} like {MACHINE}.")
+    print("\n".join([*_missing(campaign), *forecast.forecast(arguments, campaign)]))
     return 0
 
 

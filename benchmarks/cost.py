@@ -2,13 +2,15 @@
 
 Passes of a backbone over clips, a backward pass counting two, at the speed that `profile train` measured on the machine
 it names (results/throughput/), and what each pass costs whatever is in it. Machines differ and are noisy: within a
-factor of 1.5 of two cores like those is the aim, and a GPU is not meant.
+factor of 1.5 of two cores like those is the aim. For a GPU, or another machine, give speeds that rates.py read from a
+profile of it.
 """
 
 from __future__ import annotations
 
 import math
-from functools import cache
+from collections.abc import Mapping
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,8 +24,8 @@ UNKNOWN = (5_000, 2_000)  # clips of the sides of a split that nobody has counte
 FULL = 64  # frames
 
 
-class _Speed(NamedTuple):
-    """Of one core: seconds per clip and pass at full width and 64 frames, and per pass of a batch."""
+class Speed(NamedTuple):
+    """Seconds per clip and pass at full width and 64 frames, and per pass of a batch."""
 
     clip: float
     launch: float
@@ -31,63 +33,77 @@ class _Speed(NamedTuple):
     full: int
 
 
-_SPEEDS = {
-    "stgcn": _Speed(0.126, 0.009, "width", 64),
-    "bigru": _Speed(0.134, 0.002, "hidden_size", 1024),
-    "dsta": _Speed(0.117, 0.022, "blocks", 256),
-}
+class Speeds(NamedTuple):
+    """Of a machine: how fast each backbone is, and how much longer a method's pretraining takes than its passes."""
+
+    backbones: Mapping[str, Speed]
+    pretraining: Mapping[tuple[str, str], float] = {}  # (method, backbone) -> factor, 1 when it is not there
+
+
+CORE = Speeds(  # of MACHINE
+    {
+        "stgcn": Speed(0.126, 0.009, "width", 64),
+        "bigru": Speed(0.134, 0.002, "hidden_size", 1024),
+        "dsta": Speed(0.117, 0.022, "blocks", 256),
+    }
+)
 _STEP = 0.0002  # of a linear classifier
 _POINT = 0.01  # of a t-SNE plane
 _START = 0.3  # reading data and weights, writing a record
 
 
-def cost(run: Run) -> float:
-    """Seconds on one core of MACHINE."""
+def cost(run: Run, speeds: Speeds = CORE) -> float:
+    """Seconds on a machine of that speed."""
     match run:
         case Pretrain():
             train, test = clips(run.data)
             steps = run.epochs * (train // run.batch)
-            passes = METHODS[run.method].PASSES
             judged = math.ceil(run.epochs / run.monitor_every)
-            frames = run.data.frames
-            judging = judged * _extract(run, frames, train + test)
-            return _START + _passes(run, frames, steps * passes, run.batch) + judging
+            judging = judged * _extract(speeds, run, run.data.frames, train + test)
+            return _START + steps * step_of(run, speeds) + judging
         case Evaluate():
-            return _START + _evaluation(run)
+            return _START + _evaluation(speeds, run)
         case Fuse():
             return 0.05
 
 
-def _evaluation(run: Evaluate) -> float:
+def step_of(run: Pretrain, speeds: Speeds = CORE) -> float:
+    """Seconds of one training step."""
+    factor = speeds.pretraining.get((run.method, run.backbone), 1.0)
+    return factor * _passes(speeds, run, run.data.frames, METHODS[run.method].PASSES, run.batch)
+
+
+def _evaluation(speeds: Speeds, run: Evaluate) -> float:
     train, test = clips(run.data)
     if isinstance(run.encoder, Raw):
         return 0.01 * train
+    extract = partial(_extract, speeds, run.encoder, run.data.frames)
     match run.config:
         case embed.Config(share=share):
-            return _extract(run.encoder, run.data.frames, round(share * train)) + _POINT * share * train
+            return extract(round(share * train)) + _POINT * share * train
         case linear.Config(epochs=epochs, batch=batch):
-            return _extract(run.encoder, run.data.frames, train + test) + _STEP * epochs * (train // batch)
+            return extract(train + test) + _STEP * epochs * (train // batch)
         case semi.Config(share=share, finetune=config):
-            return _finetuning(run, config, round(share * train), test)
+            return _finetuning(speeds, run, config, round(share * train), test)
         case finetune.Config() as config:
-            return _finetuning(run, config, train, test)
-    return _extract(run.encoder, run.data.frames, train + test)
+            return _finetuning(speeds, run, config, train, test)
+    return extract(train + test)
 
 
-def _finetuning(run: Evaluate, config: finetune.Config, train: int, test: int) -> float:
+def _finetuning(speeds: Speeds, run: Evaluate, config: finetune.Config, train: int, test: int) -> float:
     steps = config.epochs * (train // config.batch)
     judged = math.ceil(config.epochs / config.every)
-    frames = run.data.frames
-    return _passes(run.encoder, frames, 3 * steps, config.batch) + judged * _extract(run.encoder, frames, test)
+    training = _passes(speeds, run.encoder, run.data.frames, 3 * steps, config.batch)
+    return training + judged * _extract(speeds, run.encoder, run.data.frames, test)
 
 
-def _extract(encoder: Any, frames: int, count: int) -> float:
-    return _passes(encoder, frames, math.ceil(count / 64), min(count, 64))
+def _extract(speeds: Speeds, encoder: Any, frames: int, count: int) -> float:
+    return _passes(speeds, encoder, frames, math.ceil(count / 64), min(count, 64))
 
 
-def _passes(encoder: Any, frames: int, count: float, batch: int) -> float:
+def _passes(speeds: Speeds, encoder: Any, frames: int, count: float, batch: int) -> float:
     """Seconds of `count` passes over batches."""
-    speed = _SPEEDS.get(encoder.backbone, _SPEEDS["stgcn"])
+    speed = speeds.backbones.get(encoder.backbone) or speeds.backbones["stgcn"]
     width = getattr(encoder.backbone_config, speed.width, speed.full)
     width = width if isinstance(width, int) else width[-1][1]  # of the last block
     return count * (speed.launch + batch * speed.clip * (width / speed.full) ** 2 * frames / FULL)

@@ -1,7 +1,7 @@
 """Runs on this machine: worker processes that are reused, one run each at a time, parents before children.
 
 A worker that dies takes one run with it, which is done again by a fresh worker once; the table goes on.
-Workers end with the process that started them, however that ends.
+Workers end with the process that started them, however that ends. With several GPUs each worker keeps to one.
 """
 
 from __future__ import annotations
@@ -9,11 +9,13 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Protocol
+
+import torch
 
 from benchmarks import workers
 from benchmarks.execute import Machine, execute
@@ -43,17 +45,24 @@ class Outcome:
     statuses: dict[str, str] = field(default_factory=dict)  # run id -> ok | failed | blocked | lost: reason
 
 
-def run_all(todo: list[Run], root: str, machine: Machine, jobs: int, watcher: Watcher) -> Outcome:
-    """Executes runs, given parents first, with up to `jobs` workers.
+def devices_of(device: str, gpus: int) -> list[str]:
+    """Where workers may compute: every visible GPU for "cuda", otherwise what was asked for ("cpu", "cuda:1")."""
+    return [f"cuda:{number}" for number in range(gpus)] if device == "cuda" and gpus > 1 else [device]
 
-    A run that another process has claimed is asked for again until it is done there. KeyboardInterrupt (also from
-    SIGTERM, see bench.py) stops the workers at once; what was saved stays.
+
+def run_all(
+    todo: list[Run], root: str, machine: Machine, jobs: int, watcher: Watcher, devices: Sequence[str] = ()
+) -> Outcome:
+    """Executes runs, given parents first, with up to `jobs` workers, spread evenly over `devices` (the machine's one).
+
+    A dead worker's successor takes its device. A run that another process has claimed is asked for again until it is
+    done there. KeyboardInterrupt (also from SIGTERM, see bench.py) stops the workers at once; what was saved stays.
     """
     outcome = Outcome()
     waiting = {run.id: run for run in todo}
     again: dict[str, float] = {}  # claimed elsewhere: when to ask again
     deaths: Counter[str] = Counter()
-    crew = _Workers(root, machine)
+    crew = _Workers(root, [replace(machine, device=device) for device in devices] or [machine])
 
     def ready() -> Run | None:
         open_runs = waiting.keys() | crew.busy.keys()
@@ -94,13 +103,15 @@ def run_all(todo: list[Run], root: str, machine: Machine, jobs: int, watcher: Wa
 class _Worker:
     process: SpawnProcess
     pipe: Connection
+    machine: Machine
 
 
 class _Workers:
     """Worker processes, started when first needed and used again."""
 
-    def __init__(self, root: str, machine: Machine) -> None:
-        self.root, self.machine = root, machine
+    def __init__(self, root: str, machines: list[Machine]) -> None:
+        """`machines`: this one with each of its devices."""
+        self.root, self.machines = root, machines
         self.idle: list[_Worker] = []
         self.busy: dict[str, tuple[Run, _Worker]] = {}
 
@@ -139,26 +150,32 @@ class _Workers:
 
     def kill(self) -> None:
         """Ends all workers now: everything that they write is complete or absent."""
-        everyone = [*self.idle, *(worker for _, worker in self.busy.values())]
+        everyone = self._everyone()
         for worker in everyone:
             worker.process.kill()
         for worker in everyone:
             worker.process.join()
 
+    def _everyone(self) -> list[_Worker]:
+        return [*self.idle, *(worker for _, worker in self.busy.values())]
+
     def _start(self) -> _Worker:
+        """A worker on the device that has fewest."""
+        there = Counter(worker.machine for worker in self._everyone())
+        machine = min(self.machines, key=lambda machine: there[machine])
         mine, theirs = workers.CONTEXT.Pipe()
-        process = workers.CONTEXT.Process(
-            target=_work, args=(self.root, self.machine, theirs, os.getpid()), daemon=True
-        )
+        process = workers.CONTEXT.Process(target=_work, args=(self.root, machine, theirs, os.getpid()), daemon=True)
         with workers.one_thread():
             process.start()
         theirs.close()
-        return _Worker(process, mine)
+        return _Worker(process, mine, machine)
 
 
 def _work(root: str, machine: Machine, pipe: Connection, parent: int) -> None:
     """A worker: receives run ids, sends Progress and then a status."""
     workers.begin(parent)
+    if machine.device.startswith("cuda:"):
+        torch.cuda.set_device(machine.device)  # what asks for "cuda", and kernels of our own, go to the same GPU
     last = 0.0
 
     def report(progress: Progress) -> None:

@@ -18,6 +18,7 @@ from benchmarks.tables import Cell, Skip, TableSpec
 
 KINDS = ("pretrainings", "evaluations", "fusions")
 _KIND = {Pretrain: KINDS[0], Evaluate: KINDS[1], Fuse: KINDS[2]}
+LISTED = 150  # shared runs that are listed one by one
 
 
 def closure(run: Run) -> Iterator[Run]:
@@ -92,11 +93,11 @@ class Plan:
             failed = record is not None and record["status"] == "failed" and not retry_failed
             if failed or any(parent.id in hopeless for parent in run.parents):
                 hopeless.add(run_id)
-            needed[run_id] = not store.done(run)
+            needed[run_id] = record is None or record["status"] != "ok"
         for run_id in reversed(self.runs):
             if needed[run_id] and run_id not in hopeless:
                 for parent in self.runs[run_id].parents:
-                    needed[parent.id] |= not store.done(parent, product=True)
+                    needed[parent.id] = needed[parent.id] or not store.done(parent, product=True)
         return [run for run_id, run in self.runs.items() if needed[run_id] and run_id not in hopeless]
 
     def describe(self, others: Plan | None = None) -> str:
@@ -111,21 +112,28 @@ class Plan:
         lines.append("")
         lines.append(f"{'':14}{'a cell each':>12}{'shared':>9}")
         lines += [f"{kind:14}{naive:>12}{shared:>9}" for kind, (naive, shared) in self.counts().items()]
-        common = [run_id for run_id, tables in self.users.items() if len(tables) > 1]
+        common = {run_id: self.users[run_id] for run_id in self.runs if len(self.users[run_id]) > 1}
         if len(self.tables) > 1:
-            lines += [
-                "",
-                f"{len(common)} runs serve more than one table:" if common else "No run serves two tables.",
-            ]
-            ordered = [run_id for run_id in self.runs if run_id in set(common)]
-            lines += [f"  {run_id}  {_tables(self.users[run_id])}  {label(self.runs[run_id])}" for run_id in ordered]
+            lines += ["", f"{len(common)} runs serve more than one table:" if common else "No run serves two tables."]
+            lines += self._shared(common)
         also = {run_id: others.users[run_id] for run_id in self.runs if others and run_id in others.users}
         if also:
-            lines += ["", f"{len(also)} of these runs serve other tables too:"]
-            lines += [f"  {run_id}  {_tables(tables)}  {label(self.runs[run_id])}" for run_id, tables in also.items()]
+            lines += ["", f"{len(also)} of these runs serve other tables too:", *self._shared(also)]
         reasons = Counter(self.skips().values())
         lines += [f"n/a in {count} cells: {reason}" for reason, count in reasons.items()]
         return "\n".join(lines)
+
+    def _shared(self, users: dict[str, list[str]]) -> list[str]:
+        """A line per run and the tables that need it; if that were too many, a line per combination of tables."""
+        if len(users) <= LISTED:
+            return [f"  {run_id}  {_tables(tables)}  {label(self.runs[run_id])}" for run_id, tables in users.items()]
+        together: dict[str, Counter[str]] = {}
+        for run_id, tables in users.items():
+            together.setdefault(_tables(tables), Counter())[_KIND[type(self.runs[run_id])]] += 1
+        return [
+            f"  {tables}: {', '.join(f'{kinds[kind]} {kind}' for kind in KINDS if kinds[kind])}"
+            for tables, kinds in together.items()
+        ]
 
 
 def _tables(names: list[str]) -> str:

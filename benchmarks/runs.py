@@ -11,8 +11,10 @@ import hashlib
 import json
 import types
 import typing
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, is_dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from json.encoder import encode_basestring_ascii
 from typing import Any, Literal
 
 from backbones import BACKBONES
@@ -45,8 +47,15 @@ class _Run:
     @cached_property
     def id(self) -> str:
         """kind-xxxxxxxxxxxxxxxx, 64 bits of the sha256 of the canonical form."""
-        text = json.dumps(self.spec(), sort_keys=True, separators=(",", ":"), allow_nan=False)
-        return f"{type(self).__name__.lower()}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+        return f"{type(self).__name__.lower()}-{hashlib.sha256(self._text.encode()).hexdigest()[:16]}"
+
+    @cached_property
+    def _text(self) -> str:
+        """The spec as JSON, keys sorted; a pretraining's is made once for all that judge it."""
+        parts = {name: _json(getattr(self, name)) for name in _names(type(self))}
+        parts["kind"] = _json(type(self).__name__)
+        parts["revisions"] = _object({name: _json(number) for name, number in self.revisions.items()})
+        return _object(parts)
 
     def spec(self) -> dict[str, Any]:
         """The canonical form: nested dicts, lists, strings and numbers, everything included."""
@@ -206,6 +215,35 @@ def _plain(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise TypeError(f"{type(value).__name__} has no canonical form: {value!r}")
+
+
+@cache
+def _names(cls: type[Any]) -> tuple[str, ...]:
+    return tuple(sorted(f.name for f in fields(cls)))
+
+
+def _object(parts: dict[str, str]) -> str:
+    return "{" + ",".join([f'"{name}":{parts[name]}' for name in sorted(parts)]) + "}"
+
+
+_SCALARS: dict[type, Callable[[Any], str]] = {
+    str: encode_basestring_ascii,
+    int: int.__repr__,
+    float: json.JSONEncoder(allow_nan=False).encode,
+}
+
+
+def _json(value: Any) -> str:
+    """json.dumps(_plain(value)), fast: thousands of runs are hashed before a plan is printed."""
+    if encode := _SCALARS.get(type(value)):
+        return encode(value)
+    if isinstance(value, _Run):
+        return value._text
+    if isinstance(value, tuple):
+        return f"[{','.join([_json(item) for item in value])}]"
+    if is_dataclass(value) and not isinstance(value, type):
+        return _object({name: _json(getattr(value, name)) for name in _names(type(value))})
+    return json.dumps(_plain(value), allow_nan=False)
 
 
 def from_spec(spec: dict[str, Any]) -> Any:

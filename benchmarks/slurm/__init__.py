@@ -5,5 +5,6 @@ arrays.py    from runs to arrays: stages, bundles, what waits for what
 queue.py     what squeue knows about the arrays of a results folder
 submit.py    reconcile what is wanted with records and queue, and submit the rest
 job.py       what a task does on its node
+simulate.py  how long arrays would take, for plan --gpus
 snapshot.py  the code that tasks run: as it was when they were submitted
 """

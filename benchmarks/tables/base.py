@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import torch
 
-from backbones import build
+from backbones import Backbone, build
 from benchmarks.recipes import Settings
 from benchmarks.runs import Evaluate, Fuse, Pretrain, Run
 from methods import METHODS
@@ -59,8 +59,13 @@ def unsupported(run: Run) -> str | None:
 
 @lru_cache(maxsize=256)
 def _reason(method: str, config: Any, backbone: str, backbone_config: Any, stream: str) -> str | None:
+    return METHODS[method].unsupported(config, _shell(backbone, backbone_config), stream)
+
+
+@cache
+def _shell(backbone: str, config: Any) -> Backbone:
     with torch.device("meta"):  # shapes are enough
-        return METHODS[method].unsupported(config, build(backbone, backbone_config), stream)
+        return build(backbone, config)
 
 
 @dataclass(frozen=True)

@@ -122,6 +122,13 @@ def test_one_table_tells_which_runs_it_shares_with_others() -> None:
     assert any("table 4  linear" not in line and "tables 1, 4  skeattnclr" in line for line in lines)
 
 
+def test_what_thousands_of_runs_share_is_counted_by_table() -> None:
+    text = Plan.of([TABLES["1"], TABLES["3"]], Settings("paper", "full", tuple(range(10)))).describe()
+    few = Plan.of([TABLES["1"], TABLES["3"]], SETTINGS).describe()
+    assert "60 runs serve more than one table:\n  pretrain-" in few
+    assert "600 runs serve more than one table:\n  tables 1, 3: 240 pretrainings, 240 evaluations, 120 fusions" in text
+
+
 def test_what_makes_no_sense_is_not_planned_and_says_why() -> None:
     cells = Plan.of([TABLES["7"]], Settings(overrides=(("heads", 7),)))
     assert set(cells.skips().values()) == {"SkeAttnCLR's 7 attention heads do not divide the width 256"}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -25,6 +28,20 @@ def test_specs_round_trip_through_json(recipe: str, scale: str) -> None:
         again = runs.from_spec(json.loads(json.dumps(run.spec())))
         assert again == run
         assert again.id == run_id
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_an_id_is_the_hash_of_the_spec(recipe: str) -> None:
+    for run_id, run in everything(recipe, "full").items():
+        text = json.dumps(run.spec(), sort_keys=True, separators=(",", ":"))
+        assert run_id == f"{type(run).__name__.lower()}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_what_is_no_number_has_no_id(value: float) -> None:
+    pretraining = next(iter(everything("paper", "smoke").values()))
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        _ = replace(pretraining, config=replace(pretraining.config, tau=value)).id
 
 
 def test_different_runs_have_different_ids() -> None:
