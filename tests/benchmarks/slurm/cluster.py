@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import secrets
@@ -11,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 
 REPO = Path(__file__).resolve().parents[3]
@@ -147,6 +149,14 @@ class Cluster:
             job, state, reason, name = line.split("|")
             found[job] = (state, reason, name)
         return found
+
+    def lasted(self, folder: Path) -> float:
+        """Seconds from the submission of the arrays in `folder` to the end of their last task."""
+        jobs = [json.loads(path.read_text())["job"] for path in folder.glob("*/array.json")]
+        told = "".join(self.do("scontrol", "show", "job", job) for job in jobs)
+        moments = {key: [datetime.fromisoformat(time) for time in re.findall(rf"{key}=(\S+)", told)]
+                   for key in ("SubmitTime", "EndTime")}  # fmt: skip
+        return (max(moments["EndTime"]) - min(moments["SubmitTime"])).total_seconds()
 
     def now(self) -> None:
         """A requeued task waits for two minutes as a rule; here it does not."""
