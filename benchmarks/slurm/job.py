@@ -30,6 +30,7 @@ from benchmarks.store import Store
 from benchmarks.tables import TABLES
 from protocols import Progress
 
+GRACE = 3600.0  # seconds, more than Slurm leaves to preempted jobs
 ASK_AGAIN = 2.0  # seconds between questions about a run that another process has claimed
 EARLY = 60.0  # seconds by which Slurm's warning may come before its time, as sbatch's manual says
 SAVING = 10.0  # seconds that a checkpoint and a requeue may take
@@ -95,6 +96,14 @@ class Task:
         time.sleep(PATIENCE)  # Slurm ends this process now
         sys.exit("requeued, and still here")
 
+    def _make_room(self, run: Run) -> None:
+        """After SIGTERM: whoever leaves before Slurm's grace is over is not requeued by it, so wait for the end."""
+        with suppress(ClusterError):
+            if attempt(self.job).preempted:
+                print(f"preempted; {run.id} is saved, and Slurm brings this task back if it may", flush=True)
+                time.sleep(GRACE)
+        sys.exit(f"left at a checkpoint of {run.id}; run the same command again to go on")
+
     def _out_of_time(self) -> bool:
         early = self.submission.signal_delay_s + EARLY
         return self.known.end is not None and self.known.end - time.time() < early
@@ -107,7 +116,7 @@ class Task:
                 if status == "interrupted":
                     if self.requeues:
                         self.come_back()
-                    sys.exit(f"left at a checkpoint of {run.id}; run the same command again to go on")
+                    self._make_room(run)
                 self.moved = True
                 watcher.finished(run, status)
         for tables in self.submission.tables:

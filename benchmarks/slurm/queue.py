@@ -151,10 +151,11 @@ def most_tasks() -> int:
 
 
 class Attempt(NamedTuple):
-    """How often a job was started again, and when its time is over."""
+    """How often a job was started again, when its time is over, and whether Slurm is about to preempt it."""
 
     restarts: int
     end: float | None  # seconds since 1970, None without a limit
+    preempted: bool = False
 
 
 def attempt(job: str) -> Attempt:
@@ -164,4 +165,4 @@ def attempt(job: str) -> Attempt:
         end = datetime.fromisoformat(told["EndTime"]).timestamp()
     except (KeyError, ValueError):  # "Unknown": no limit
         end = None
-    return Attempt(int(told.get("Restarts", "0")), end)
+    return Attempt(int(told.get("Restarts", "0")), end, told.get("PreemptTime", "None") not in ("None", "Unknown"))

@@ -22,7 +22,7 @@ from benchmarks.slurm.arrays import Array, Task
 from protocols import Context, finetune, semi
 
 STARTUP = 3.0  # seconds; Python with PyTorch and submitit took 2.1 to 3.2 on two cores
-REQUEUE = 120.0  # seconds that Slurm holds a requeued job back: `cred_expire` of AuthInfo in slurm.conf, by default
+REQUEUE = 120.0  # seconds that Slurm holds a requeued job back (BeginTime), as Slurm 22.05 was seen to do
 DAY = 86_400.0
 HOPELESS = 1000  # preemptions in a row
 

@@ -46,7 +46,10 @@ SlurmdLogFile={place}/slurmd.log
 SlurmdParameters=config_overrides
 GresTypes=gpu
 NodeName=localhost CPUs=2 RealMemory=8000 Gres=gpu:2 State=UNKNOWN
-PartitionName=debug Nodes=localhost Default=NO MaxTime=INFINITE State=UP
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+PartitionName=debug Nodes=localhost Default=NO MaxTime=INFINITE State=UP PriorityTier=1 GraceTime=20
+PartitionName=urgent Nodes=localhost Default=NO MaxTime=INFINITE State=UP PriorityTier=2
 """
 
 

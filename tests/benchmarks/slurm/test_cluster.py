@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+from glob import glob
 from pathlib import Path
 
 import pytest
@@ -178,6 +179,22 @@ def test_whatever_a_cluster_does_the_same_command_makes_the_same_table(cluster: 
     assert rendered(out) == local(tmp_path / "local", *LONG)
     for log in (out / "smoke" / "runs").glob("pretrain-*/log.jsonl"):
         assert [json.loads(line)["epoch"] for line in log.read_text().splitlines()] == list(range(1, EPOCHS + 1))
+
+
+def test_a_preempted_task_saves_makes_room_and_comes_back(cluster: Cluster, tmp_path: Path) -> None:
+    words = ("run", "--method", "skeletonclr", "--scale", "smoke", *LONG, "--out", tmp_path, "--slurm", cluster.file)
+    assert cluster.bench(*words).returncode == 0
+    (job,) = (job for job, (_, _, name) in cluster.tasks().items() if name.startswith("pretrain"))
+    history = f"{tmp_path}/smoke/runs/pretrain-*/log.jsonl"
+    until(lambda: glob(history), 60, "an epoch is done")
+    cluster.do("sbatch", "--partition=urgent", "--ntasks=2", "--output=/dev/null", "--wrap=sleep 2")
+    until(lambda: cluster.tasks().get(job, ("",))[0] == "PENDING", 60, "the task is back in the queue")
+    assert glob(f"{tmp_path}/smoke/runs/pretrain-*/checkpoint.pt")
+    (log,) = (tmp_path / "smoke" / "slurm").glob(f"*/{job}_0_log.out")
+    assert "is saved, and Slurm brings this task back" in log.read_text()
+    cluster.drain()
+    assert "attempt 2" in log.read_text()
+    assert [record["status"] for record in records(tmp_path).values()] == ["ok", "ok"]
 
 
 def test_a_failing_run_leaves_its_siblings_and_says_why(cluster: Cluster, tmp_path: Path) -> None:
