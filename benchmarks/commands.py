@@ -24,6 +24,7 @@ from benchmarks.progress import clip_bar, clock, lasting
 from benchmarks.recipes import Settings
 from benchmarks.runs import label
 from benchmarks.slurm.cluster import ClusterError, read
+from benchmarks.slurm.queue import slurm_version
 from benchmarks.slurm.submit import submit
 from benchmarks.status import standing
 from benchmarks.store import Store, StoreError, write_text
@@ -274,6 +275,7 @@ def doctor(arguments: argparse.Namespace) -> int:
     print(", ".join(f"{name} {version}" for name, version in versions.items()))
     print(f"{os.cpu_count()} cores, {torch.get_num_threads()} threads in this process")
     print(f"cuda: {torch.cuda.get_device_name() if torch.cuda.is_available() else 'none, runs use the CPU'}")
+    print(f"slurm: {slurm_version()}")
     try:
         Store(arguments.out).prepare()
         print(f"results: {arguments.out} can be written")

@@ -144,6 +144,14 @@ def logs_of(root: Path) -> dict[str, str]:
     return found
 
 
+def slurm_version() -> str:
+    """Such as "slurm 22.05.8", or why Slurm cannot be used here, in one line."""
+    try:
+        return ask("sbatch", "--version").strip()
+    except ClusterError as error:
+        return str(error).splitlines()[0]
+
+
 def most_tasks() -> int:
     """MaxArraySize: one more than the largest index of an array."""
     found = re.search(r"MaxArraySize\s*=\s*(\d+)", ask("scontrol", "show", "config"))

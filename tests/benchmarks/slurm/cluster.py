@@ -48,7 +48,7 @@ GresTypes=gpu
 NodeName=localhost CPUs=2 RealMemory=8000 Gres=gpu:2 State=UNKNOWN
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
-PartitionName=debug Nodes=localhost Default=NO MaxTime=INFINITE State=UP PriorityTier=1 GraceTime=20
+PartitionName=debug Nodes=localhost Default=NO MaxTime=INFINITE State=UP PriorityTier=1 GraceTime=8
 PartitionName=urgent Nodes=localhost Default=NO MaxTime=INFINITE State=UP PriorityTier=2
 """
 
