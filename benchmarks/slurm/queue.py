@@ -30,7 +30,6 @@ class Submission:
     tasks: tuple[tuple[str, ...], ...]  # run ids
     machine: dict[str, Any]  # of execute.Machine
     signal_delay_s: int
-    after: tuple[str, ...] = ()  # jobs that it waits for, as far as they were queued before
     tables: tuple[dict[str, Any], ...] = ()  # what the last stage renders, see job.render
     job: str = ""  # Slurm's number, empty while (or if) submission did not end
 
@@ -49,7 +48,7 @@ class Submission:
         try:
             found = json.loads(path.read_text())
             tasks = tuple(tuple(task) for task in found["tasks"])
-            return replace(cls(**found), tasks=tasks, after=tuple(found["after"]), tables=tuple(found["tables"]))
+            return replace(cls(**found), tasks=tasks, tables=tuple(found["tables"]))
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise StoreError(f"{path} cannot be read: {error}") from error
 

@@ -87,7 +87,6 @@ def _send(batches: list[Batch], data: str, tables: tuple[dict[str, Any], ...], r
             tasks=tuple(tuple(run.id for run in task) for task in array.tasks),
             machine=asdict(Machine(data, request.device)),
             signal_delay_s=request.signal_delay_s,
-            after=tuple(job for job in array.after if isinstance(job, str)),
             tables=tables if array.stage == "fuse" else (),
         )
         try:
@@ -131,7 +130,7 @@ def _with_tables(
     waits = set(queued.values())
     for _, old in pending:
         fusions |= {run_id: campaign.store.read_spec(run_id) for task in old.tasks for run_id in task}
-        waits |= set(old.after) | {job.id for job in queue.jobs if queue.submissions[job.name].stage != "fuse"}
+        waits |= {job.id for job in queue.jobs if queue.submissions[job.name].stage != "fuse"}
     waits &= {job.id for job in queue.jobs if not job.hopeless}
     waits -= {job.id for job, _ in pending}
     arrays = [array for array in arrays if array.stage != "fuse"]

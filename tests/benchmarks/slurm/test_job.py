@@ -106,9 +106,7 @@ def test_what_this_machine_lost_is_told_at_the_end_and_the_rest_is_done(task: Ta
 
 
 def test_a_submission_is_read_as_written(tmp_path: Path) -> None:
-    asked = Submission(
-        "fuse-1", "fuse", (("a", "b"), ("c",)), {"device": "cpu"}, 9, ("1_2",), ({"tables": ["7"]},), "4"
-    )
+    asked = Submission("fuse-1", "fuse", (("a", "b"), ("c",)), {"device": "cpu"}, 9, ({"tables": ["7"]},), "4")
     asked.write(tmp_path)
     assert Submission.read(tmp_path, "fuse-1") == asked
     assert json.loads((tmp_path / "slurm" / "fuse-1" / "array.json").read_text())["job"] == "4"
