@@ -67,7 +67,7 @@ class Task:
         self.machine = Machine(**self.submission.machine)
         self.leave = Leave(known.end)
         self.requeues = True  # once told to leave, is it our part to come back?
-        self.requeued = False
+        self.over = False  # all that is left is to be ended by Slurm
         self.moved = False  # a run ended, or an epoch
         self.lost: list[str] = []
 
@@ -80,7 +80,7 @@ class Task:
 
     def ended(self, *_: int | FrameType | None) -> None:
         """SIGTERM: preempted, and Slurm brings us back if it wants, or cancelled, and nobody does."""
-        if self.requeued:
+        if self.over:
             sys.exit(0)
         self.leave.told, self.requeues = True, False
 
@@ -91,7 +91,7 @@ class Task:
             print(reason, file=sys.stderr, flush=True)
             sys.exit(1)
         print(f"leaving in time; {self.job} goes back into the queue", flush=True)
-        self.requeued = True
+        self.over = True
         ask("scontrol", "requeue", self.job)
         time.sleep(PATIENCE)  # Slurm ends this process now
         sys.exit("requeued, and still here")
@@ -101,6 +101,7 @@ class Task:
         with suppress(ClusterError):
             if attempt(self.job).preempted:
                 print(f"preempted; {run.id} is saved, and Slurm brings this task back if it may", flush=True)
+                self.over = True
                 time.sleep(GRACE)
         sys.exit(f"left at a checkpoint of {run.id}; run the same command again to go on")
 

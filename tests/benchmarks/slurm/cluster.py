@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import secrets
@@ -34,7 +33,7 @@ AccountingStorageType=accounting_storage/none
 MpiDefault=none
 ReturnToService=2
 KillWait=20
-SchedulerParameters=sched_min_interval=0,batch_sched_delay=0,sched_interval=2
+SchedulerParameters=sched_min_interval=0,batch_sched_delay=0,sched_interval=2,bf_interval=2
 SlurmctldPort={controller}
 SlurmdPort={daemon}
 StateSaveLocation={place}/state
@@ -115,6 +114,7 @@ class Cluster:
         """Cancels all jobs and ends all daemons."""
         self.do("scancel", "--full", "--signal=KILL", "--user=root", check=False)
         self.do("scancel", "--user=root", check=False)
+        shutil.copy(self.place / "slurmctld.log", "/tmp/slurmctld.log")
         for warning in self.warnings:
             warning.wait()
         for name in ("slurmd.pid", "slurmctld.pid", "munge.pid"):
@@ -153,13 +153,14 @@ class Cluster:
             found[job] = (state, reason, name)
         return found
 
-    def lasted(self, folder: Path) -> float:
-        """Seconds from the submission of the arrays in `folder` to the end of their last task."""
-        jobs = [json.loads(path.read_text())["job"] for path in folder.glob("*/array.json")]
+    def lasted(self, jobs: list[str], since: str) -> float:
+        """Seconds from the first SubmitTime or StartTime of these arrays to the end of their last task."""
         told = "".join(self.do("scontrol", "show", "job", job) for job in jobs)
-        moments = {key: [datetime.fromisoformat(time) for time in re.findall(rf"{key}=(\S+)", told)]
-                   for key in ("SubmitTime", "EndTime")}  # fmt: skip
-        return (max(moments["EndTime"]) - min(moments["SubmitTime"])).total_seconds()
+        first, last = (
+            [datetime.fromisoformat(moment) for moment in re.findall(rf"{key}=(\S+)", told)]
+            for key in (since, "EndTime")
+        )
+        return (max(last) - min(first)).total_seconds()
 
     def now(self) -> None:
         """A requeued task waits for two minutes as a rule; here it does not."""
