@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -28,7 +29,6 @@ from benchmarks.slurm.cluster import ClusterError
 from benchmarks.slurm.queue import PATIENCE, Attempt, Submission, ask, attempt, folder_of
 from benchmarks.store import Store
 from benchmarks.tables import TABLES
-from protocols import Progress
 
 GRACE = 3600.0  # seconds, more than Slurm leaves to preempted jobs
 ASK_AGAIN = 2.0  # seconds between questions about a run that another process has claimed
@@ -68,7 +68,7 @@ class Task:
         self.leave = Leave(known.end)
         self.requeues = True  # once told to leave, is it our part to come back?
         self.over = False  # all that is left is to be ended by Slurm
-        self.moved = False  # a run ended, or an epoch
+        self.before = self._saved()
         self.lost: list[str] = []
 
     def warned(self, *_: int | FrameType | None) -> None:
@@ -86,7 +86,7 @@ class Task:
 
     def come_back(self) -> None:
         """Requeues this task, which ends it; unless a whole time limit was too short for anything, twice."""
-        if not self.moved and self.known.restarts and self._out_of_time():
+        if self.known.restarts and self._out_of_time() and self._saved() == self.before:
             reason = f"neither a run nor an epoch fitted into the time limit, twice: raise `time` of [{self.stage}]"
             print(reason, file=sys.stderr, flush=True)
             sys.exit(1)
@@ -105,6 +105,12 @@ class Task:
                 time.sleep(GRACE)
         sys.exit(f"left at a checkpoint of {run.id}; run the same command again to go on")
 
+    def _saved(self) -> set[tuple[str, int]]:
+        """Records and checkpoints, and when they were written: what is different is what an attempt was good for."""
+        records = (self.store.records / f"{run.id}.json" for run in self.runs)
+        checkpoints = (self.store.folder(run.id) / "checkpoint.pt" for run in self.runs)
+        return {(path.name, path.stat().st_mtime_ns) for path in (*records, *checkpoints) if path.exists()}
+
     def _out_of_time(self) -> bool:
         early = self.submission.signal_delay_s + EARLY
         return self.known.end is not None and self.known.end - time.time() < early
@@ -118,7 +124,6 @@ class Task:
                     if self.requeues:
                         self.come_back()
                     self._make_room(run)
-                self.moved = True
                 watcher.finished(run, status)
         for tables in self.submission.tables:
             render(tables)
@@ -129,10 +134,7 @@ class Task:
         if (record := self.store.record(run.id)) and record["status"] == "failed":
             return "failed"  # before this task was requeued; --retry-failed clears the record
 
-        def report(progress: Progress) -> None:
-            self.moved |= progress.done > 0
-            watcher.progress(run, progress)
-
+        report = partial(watcher.progress, run)
         while True:
             if self.leave():
                 return "interrupted"

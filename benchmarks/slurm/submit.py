@@ -49,7 +49,9 @@ def submit(campaign: Campaign, cluster: Cluster, retry_failed: bool, dry_run: bo
         waiting = [run_id for run_id in queued if not campaign.store.done(campaign.plan.runs[run_id])]
         if waiting:
             say(f"{len(waiting)} runs are in the queue already: {_some(sorted({queued[i] for i in waiting}))}.")
-        if arrays and not todo:
+        if not arrays:
+            return len(waiting)
+        if not todo:
             say("Only the tables are left to write.")
         batches = _batches(cluster, arrays, "CODE" if dry_run else str(take(root).resolve()))
         _judge(batches, cluster, root)

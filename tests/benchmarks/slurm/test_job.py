@@ -84,9 +84,16 @@ def test_a_limit_too_short_for_anything_is_given_up_the_second_time(task: Task, 
     with pytest.raises(SystemExit):
         task.come_back()
     assert "raise `time` of [pretrain]" in capsys.readouterr().err
-    task.moved = True
+    (task.store.folder(task.runs[0].id) / "checkpoint.pt").write_bytes(b"an epoch")
     with pytest.raises(Requeued):
         task.come_back()
+
+
+def test_what_earlier_attempts_saved_is_no_progress_of_this_one(task: Task) -> None:
+    task.do()
+    again = Task(task.root, "pretrain-1", 0, "7_0", Attempt(1, time.time() + 5))
+    with pytest.raises(SystemExit):
+        again.come_back()
 
 
 def test_a_run_that_failed_before_the_requeue_is_not_tried_again(task: Task) -> None:
