@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import shlex
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,6 +22,16 @@ from benchmarks.slurm.queue import Submission, ask, folder_of
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 OPTIONS = ("partition", "account", "qos", "constraint", "gres", "nodelist", "exclude", "time", "mem", "cpus_per_task")
+
+
+@contextlib.contextmanager
+def _own_words() -> Iterator[None]:
+    """Without SBATCH_JOB_NAME and the like, which sbatch puts above a script's options, or a job around us."""
+    conf = os.environ.get("SLURM_CONF")
+    with submitit.helpers.clean_env():
+        if conf:
+            os.environ["SLURM_CONF"] = conf
+        yield
 
 
 @dataclass(frozen=True)
@@ -85,7 +97,8 @@ class Batch:
         script = folder / "job.sh"
         script.write_text(replace(self, array=replace(self.array, follows=None, after=()), parents=()).script(root))
         try:
-            ask("sbatch", "--test-only", str(script))
+            with _own_words():
+                ask("sbatch", "--test-only", str(script))
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -98,7 +111,7 @@ class Batch:
         submission.write(root)
         tasks = [f"{self.name}/{index}" for index in range(len(self.array.tasks))]
         try:
-            with contextlib.redirect_stderr(io.StringIO()):  # submitit prints what it then raises
+            with _own_words(), contextlib.redirect_stderr(io.StringIO()):  # submitit prints what it then raises
                 jobs = self.executor(root).map_array(work, [str(root.resolve())] * len(tasks), tasks)
         except FailedJobError as error:
             raise ClusterError(f"sbatch says: {error}") from error
