@@ -18,6 +18,7 @@ OK, USAGE, MISSING, FAILED, STOPPED = 0, 2, 3, 4, 130
 TABLES = (*map(str, range(1, 19)), "irds")
 FIGURES = ("skeletons", "5", "6", "tsne-irds", "knn", "dots", "per-class", "attention")
 PROFILES = ("data", "gru", "train")
+KERNELS = ("auto", "triton", "sdpa", "reference")
 HERE = Path(__file__).resolve().parent
 
 EXAMPLES = """examples:
@@ -82,6 +83,9 @@ def parser() -> Parser:
     run = command("run", "do what a table, or one run, still needs, and print it", tables, common, machine)
     run.add_argument("--dry-run", action="store_true", help="say what would run, and stop")
     run.add_argument("--retry-failed", action="store_true", help="try failed runs again")
+    run.add_argument("--kernel", choices=KERNELS, default="auto",
+                     help="how SkeAttnCLR's mask is computed; all agree within rounding (default auto: what is fastest "
+                     "here; triton: our kernels, on a GPU)")  # fmt: skip
     for name, about in (("method", "for one run instead of a table"), ("backbone", "default stgcn"),
                         ("dataset", "ntu60, ntu120, pku1, pku2, irds"), ("split", "default xsub"),
                         ("stream", "joint (default), bone, motion"),

@@ -26,6 +26,7 @@ from benchmarks.runs import label
 from benchmarks.store import Store, StoreError
 from benchmarks.tables import TABLES, TableSpec
 from benchmarks.tables.settings import render_settings, settings_tables
+from methods.kernels import unsupported
 
 WRONG_WORDS = (UsageError, UnknownName)
 EXPECTED = (StoreError, OSError, ValueError)  # errors that are sentences, not tracebacks
@@ -97,7 +98,10 @@ def run(arguments: argparse.Namespace) -> int:
             console.print(f"{run_.id}  {label(run_)}", markup=False)
         return 0
     if todo:
-        campaign.execute(todo, arguments.jobs, _device(arguments.device), console)
+        device = _device(arguments.device)
+        if arguments.kernel == "triton" and (reason := unsupported(torch.device(device), torch.float32)):
+            raise UsageError(f"--kernel triton cannot be used here: {reason}; auto takes what can be used")
+        campaign.execute(todo, arguments.jobs, device, console, arguments.kernel)
     if arguments.method:
         for run_ in campaign.plan.runs.values():
             _show(campaign.store, run_.id, console, brief=True)

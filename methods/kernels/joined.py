@@ -9,6 +9,9 @@ Backward: pooling.py turns the gradients of f_s and f_ns into dX, dW, db and dU,
 gradient of Q, K and V.
 """
 
+# Triton annotates as constexpr what a launch gives as plain numbers.
+# pyright: reportArgumentType=false, reportCallIssue=false
+
 from __future__ import annotations
 
 from typing import Any

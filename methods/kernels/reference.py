@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 
 def mask_pool(x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -48,12 +49,21 @@ def attention_pool(
         x, keys: (R, m, C), the features and those of the key encoder. Nothing here gives the keys a gradient, and the
             mask gets its own from the features alone.
     Returns:
-        f_s, f_ns, k_s, k_ns: (R, C) each, in the type of x and of keys.
+        f_s, f_ns, k_s, k_ns: (R, C) each, in the type of x.
     """
     exact = torch.float64 if x.dtype == torch.float64 else torch.float32
     q, k, v, weight, bias = (t.to(exact) for t in (q, k, v, weight, bias))
-    mask = torch.sigmoid(lam * (attend(q, k, v) @ weight.T + bias))
-    query = mask_pool(x.to(exact), mask)
+    pooled = project_and_pool(attend(q, k, v), weight, bias, lam, x.to(exact), keys.to(exact))
+    f_s, f_ns, k_s, k_ns = (f.to(x.dtype) for f in pooled)
+    return f_s, f_ns, k_s, k_ns
+
+
+def project_and_pool(
+    attended: Tensor, weight: Tensor, bias: Tensor, lam: float, x: Tensor, keys: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Equations 4 to 7: the mask sigmoid(lam (U Wᵀ + b)), and both maps pooled with it; attended is U, (R, m, C)."""
+    mask = torch.sigmoid(lam * F.linear(attended, weight, bias))
+    f_s, f_ns = mask_pool(x, mask)
     with torch.no_grad():
-        key = mask_pool(keys.to(exact), mask)
-    return *(f.to(x.dtype) for f in query), *(f.to(keys.dtype) for f in key)  # pyright: ignore[reportReturnType]
+        k_s, k_ns = mask_pool(keys, mask)
+    return f_s, f_ns, k_s, k_ns

@@ -1,7 +1,8 @@
 """Pieces that the Triton kernels share: sizes of tiles, precision of products, one tile of the mask.
 
 None of the sizes has been tuned on a GPU yet. They are chosen so that what a program holds fits the registers and the
-shared memory of a Hopper multiprocessor (tests/methods/kernels/test_compiled.py lets the compiler confirm it).
+shared memory of a Hopper multiprocessor (tests/methods/kernels/test_compiled.py asks the compiler). They are fixed, not
+tuned on the fly, because another size is another order of sums, and a resumed run should give the same bits.
 """
 
 from __future__ import annotations
@@ -33,14 +34,24 @@ def power_of_two(size: int) -> int:
 def pooling_tiles(width: int, dtype: torch.dtype) -> Tiles:
     """For mask pooling, forward and backward."""
     padded = power_of_two(width)
-    wide = dtype.itemsize > 2
-    return Tiles(64, min(padded, 64), min(padded, 32 if wide else 64), min(padded, 256), 8, 2)
+    if not tensor_cores(dtype):
+        return Tiles(32, 16, 16, min(padded, 256), 8, 1)
+    return Tiles(64, min(padded, 64), min(padded, 32 if dtype.itemsize > 2 else 64), min(padded, 256), 8, 2)
 
 
 def attention_tiles(width: int, dtype: torch.dtype) -> Tiles:
     """For attention joined to mask pooling, and for the gradients of attention."""
     padded = power_of_two(width)
+    if not tensor_cores(dtype):
+        return Tiles(16, padded, 16, padded, 8, 1)
     return Tiles(64, padded, 32 if dtype.itemsize > 2 else 64, padded, 8 if padded > 128 else 4, 2)
+
+
+def tensor_cores(dtype: torch.dtype) -> bool:
+    """Whether products of this type run on tensor cores; float32 does where PyTorch may round it to tf32."""
+    if dtype == torch.float32:
+        return torch.get_float32_matmul_precision() != "highest"
+    return dtype in (torch.float16, torch.bfloat16)
 
 
 def precision(dtype: torch.dtype) -> dict[str, Any]:
@@ -53,8 +64,7 @@ def precision(dtype: torch.dtype) -> dict[str, Any]:
         return {"ACC": tl.float64, "PRECISION": "ieee"}
     if dtype not in (torch.float32, torch.float16, torch.bfloat16):
         raise ValueError(f"the kernels take float16, bfloat16, float32 and float64; got {dtype}")
-    tf32 = dtype == torch.float32 and torch.get_float32_matmul_precision() != "highest"
-    return {"ACC": tl.float32, "PRECISION": "tf32" if tf32 else "ieee"}
+    return {"ACC": tl.float32, "PRECISION": "tf32" if dtype == torch.float32 and tensor_cores(dtype) else "ieee"}
 
 
 def accumulator(dtype: torch.dtype) -> torch.dtype:
