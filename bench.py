@@ -17,7 +17,7 @@ from typing import NoReturn
 OK, USAGE, MISSING, FAILED, STOPPED = 0, 2, 3, 4, 130
 TABLES = (*map(str, range(1, 19)), "irds")
 FIGURES = ("skeletons", "5", "6", "tsne-irds", "knn", "dots", "per-class", "attention")
-PROFILES = ("data", "gru", "train")
+PROFILES = ("data", "gru", "kernels", "train")
 KERNELS = ("auto", "triton", "sdpa", "reference")
 HERE = Path(__file__).resolve().parent
 
@@ -130,6 +130,10 @@ def parser() -> Parser:
     profile.add_argument("--files", type=_positive, default=2400, metavar="N", help="data: how many (default 2400)")
     profile.add_argument("--batch", type=_positive, metavar="N",
                          help="train, gru: samples of a step (default: the recipe's; 8 and 16 on a CPU)")  # fmt: skip
+    profile.add_argument("--seconds", type=_positive, metavar="S",
+                         help="kernels: leave what is not measured by then (default 440)")  # fmt: skip
+    profile.add_argument("--compare", nargs=2, type=Path, metavar="CSV",
+                         help="kernels: measure nothing, compare two files that it wrote")  # fmt: skip
     profile.add_argument("--steps", type=_positive, metavar="N", help="train: of a round (default 2); gru: rounds (5)")
     command("doctor", "check this machine and installation", common)
     return top
