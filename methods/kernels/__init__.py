@@ -57,8 +57,6 @@ def attention_pool(
     x, keys = x[:, -q.shape[2] :], keys[:, -q.shape[2] :]
     if form == "reference":
         return reference.attention_pool(q, k, v, weight, bias, lam, x, keys)
-    if form == "rows" and not isinstance(projected, Tensor):
-        return reference.project_and_pool(rows.attend_one(q, k, v), weight, bias, lam, x, keys)
     attended = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
     if form == "sdpa":
         return reference.project_and_pool(attended, weight, bias, lam, x, keys)

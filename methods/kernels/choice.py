@@ -21,7 +21,7 @@ Form = Literal["reference", "sdpa", "rows", "sdpa + pool", "joined"]
 FORMS: dict[Form, str] = {
     "reference": "plain PyTorch, float32 throughout: the specification",
     "sdpa": "PyTorch's scaled_dot_product_attention, then plain PyTorch",
-    "rows": "rows.py, for CPUs: pooling with a backward pass by hand; attention of a single token without products",
+    "rows": "the same attention, then rows.py: pooling with a backward pass by hand, for CPUs",
     "sdpa + pool": "the same attention, then pooling.py: one Triton kernel from projection to both poolings",
     "joined": "joined.py: one Triton kernel from Q, K and V to both poolings",
 }
@@ -30,7 +30,7 @@ FORMS: dict[Form, str] = {
 # it, from results/throughput/kernels-<gpu>-<torch>.csv. Nothing has been measured on a GPU yet.
 MEASURED: dict[str, dict[tuple[int, int, int, str], Form]] = {}
 
-ROWS_FROM = 2**14  # values of a row's map from which rows.py is the faster one on a CPU; measured, results/throughput
+ROWS_FROM = 2**16  # values of a row's map from which rows.py is the faster one on a CPU: see results/throughput
 
 
 class Unsupported(RuntimeError):
@@ -44,7 +44,7 @@ def choose(kernel: Kernel, x: Tensor, heads: int, pooling: MaskPooling) -> Form:
     auto: the fastest that was measured on this GPU (MEASURED); else, on a GPU, `sdpa + pool` where tensor cores take
     the products, and `sdpa` where they do not (float32 proper, whose products cuBLAS does better), where Triton cannot
     run, and for a single token (whose mask is as small as the result); on a CPU `rows` for large maps whose
-    tokens lie side by side or of which one token is pooled, else `sdpa`.
+    tokens lie side by side, else `sdpa`.
 
     Raises:
         Unsupported: for `triton` where it cannot run.
@@ -61,8 +61,8 @@ def choose(kernel: Kernel, x: Tensor, heads: int, pooling: MaskPooling) -> Form:
     if kernel != "auto":
         raise ValueError(f"kernel {kernel!r}: choose one of {', '.join(KERNELS)}")
     if x.device.type != "cuda":
-        large = x.shape[1] * x.shape[2] >= ROWS_FROM
-        return "rows" if large and (pooling == "last" or x.stride(1) == 1) else "sdpa"
+        large = pooling == "mean" and x.shape[1] * x.shape[2] >= ROWS_FROM and x.stride(1) == 1
+        return "rows" if large else "sdpa"
     if pooling != "mean" or unsupported(x.device, x.dtype):
         return "sdpa"
     known = MEASURED.get(torch.cuda.get_device_name(x.device), {})

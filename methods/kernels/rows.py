@@ -1,8 +1,8 @@
-"""For CPUs: mask pooling with a backward pass by hand, in the memory order of an ST-GCN's map; attention of one token.
+"""Mask pooling for CPUs: PyTorch operations with a backward pass by hand, in the memory order of an ST-GCN's map.
 
 Why: autograd keeps four maps and multiplies maps whose tokens lie side by side by masks whose channels do. Here the
-product W Uᵀ gives the mask in the map's own order, and the mask is all that is kept. And one query per head has no
-use for a matrix product. Same equations as reference.py; `profile kernels` compares it with torch.compile.
+product W Uᵀ gives the mask in the map's own order, and the mask is all that is kept. Same equations as reference.py;
+`profile kernels` compares it with torch.compile.
 """
 
 from __future__ import annotations
@@ -55,9 +55,3 @@ def mask_pool(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """f_s, f_ns, k_s, k_ns, (R, C) each. u, x, keys: (R, n, C) of one type; the keys get no gradient."""
     return RowsPool.apply(u, weight, bias, x, keys.detach(), lam)  # pyright: ignore[reportReturnType]
-
-
-def attend_one(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """q (R, H, 1, d); k, v (R, H, n, d) -> (R, 1, H * d): attention by products of elements."""
-    scores = (k * q).sum(dim=-1) / q.shape[-1] ** 0.5
-    return (v * scores.softmax(dim=-1)[..., None]).sum(dim=2).flatten(1)[:, None]

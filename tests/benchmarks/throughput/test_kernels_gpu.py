@@ -1,5 +1,8 @@
 """`profile kernels` as it goes on a GPU, played on a CPU: events, flushes, memory, every kind of products and form."""
 
+# pandas annotates what a selection gives too widely
+# pyright: reportAttributeAccessIssue=false, reportGeneralTypeIssues=false
+
 from __future__ import annotations
 
 from pathlib import Path

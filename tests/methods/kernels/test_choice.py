@@ -35,11 +35,10 @@ def features(n: int, width: int, side_by_side: str = "tokens", **options: Any) -
     ("x", "pooling", "form"),
     [
         (features(400, 256), "mean", "rows"),
-        (features(64, 256), "mean", "rows"),
-        (features(63, 256), "mean", "sdpa"),
+        (features(256, 256), "mean", "rows"),
+        (features(255, 256), "mean", "sdpa"),
         (features(400, 256, "channels"), "mean", "sdpa"),
-        (features(64, 2048, "channels"), "last", "rows"),
-        (features(64, 128, "channels"), "last", "sdpa"),
+        (features(400, 256), "last", "sdpa"),
     ],
 )
 def test_auto_on_a_cpu(x, pooling, form):
