@@ -131,7 +131,7 @@ def parser() -> Parser:
     profile.add_argument("--batch", type=_positive, metavar="N",
                          help="train, gru: samples of a step (default: the recipe's; 8 and 16 on a CPU)")  # fmt: skip
     profile.add_argument("--seconds", type=_positive, metavar="S",
-                         help="kernels: leave what is not measured by then (default 440)")  # fmt: skip
+                         help="kernels: leave what is not measured by then (default 400)")  # fmt: skip
     profile.add_argument("--compare", nargs=2, type=Path, metavar="CSV",
                          help="kernels: measure nothing, compare two files that it wrote")  # fmt: skip
     profile.add_argument("--steps", type=_positive, metavar="N", help="train: of a round (default 2); gru: rounds (5)")

@@ -18,6 +18,7 @@ from benchmarks.figures import style
 from benchmarks.figures.style import SIDE, Page
 from benchmarks.recipes import Settings
 from benchmarks.throughput import machine
+from methods.kernels import FORMS
 
 KEY = ["case", "R", "n", "C", "heads", "pooling", "products", "pass", "form"]
 FIGURES = ["p20, ms", "p50, ms", "p80, ms", "samples/s", "TFLOP/s", "GB/s", "of the roofline", "bound by", "peak, MB"]
@@ -50,6 +51,7 @@ def write(stem: Path, device: str, found: pd.DataFrame, sentences: list[str]) ->
         "three, over the time measured; it can pass 1 where a small shape stays in a cache.",
         *sentences,
         f"![roofline]({stem.name}.png)",
+        _fastest(found),
         *_tables(found),
     ]
     page = stem.with_name(f"{stem.name}.md")
@@ -90,10 +92,29 @@ def _tables(found: pd.DataFrame) -> list[str]:
     return parts
 
 
-def _markdown(lines: pd.DataFrame) -> str:
-    return lines.map(lambda v: "" if pd.isna(v) else f"{v:.3g}" if isinstance(v, float) else v).to_markdown(
-        index=False, disable_numparse=True
+def _fastest(found: pd.DataFrame) -> str:
+    """What `auto` should take: the fastest form, forward and backward, of every shape and kind of products."""
+    timed = found[(found["pass"] == "forward + backward") & found["form"].isin(FORMS) & found["p50, ms"].notna()]
+    if timed.empty:
+        return ""
+    best = timed.loc[timed.groupby(["case", "products"], sort=False)["p50, ms"].idxmin()]
+    plain = timed[timed["form"] == "reference"].set_index(["case", "products"])["p50, ms"]
+    gain = [plain.get((case, kind), np.nan) for case, kind in zip(best["case"], best["products"], strict=True)]
+    shown = best[["case", "n", "C", "heads", "products", "form", "p50, ms"]].assign(**{"x reference": gain})
+    shown["x reference"] /= best["p50, ms"]
+    return (
+        "## The fastest form\n\nForward and backward together, without those that torch.compile makes. Lines of a GPU "
+        f"belong into MEASURED of `methods/kernels/choice.py`.\n\n{_markdown(shown)}"
     )
+
+
+def _markdown(lines: pd.DataFrame) -> str:
+    def shown(value: object) -> object:
+        if not isinstance(value, float):
+            return value
+        return "" if np.isnan(value) else f"{value:.0f}" if value >= 1000 else f"{value:.3g}"
+
+    return lines.map(shown).to_markdown(index=False, disable_numparse=True)
 
 
 def picture(found: pd.DataFrame, where: str) -> Figure:
@@ -107,7 +128,7 @@ def picture(found: pd.DataFrame, where: str) -> Figure:
     notes = (
         f"{where}. {first['case']}: R {first['R']:.0f}, n {first['n']:.0f}, C {first['C']:.0f}. Filled: forward; open: "
         "forward + backward. Counted FLOP and bytes; slope and level are ceilings measured in the same run, copying "
-        "and torch.mm; the dashed line is where exponentials alone would hold the forward pass."
+        "and torch.mm; a dashed line, where there is one, is what exponentials alone allow the forward pass."
     )
     columns = min(2, len(kinds))
     height, step = 4.2, (style.WIDTH - 2 * SIDE) / columns

@@ -134,6 +134,7 @@ def test_page_table_and_picture(tmp_path: Path, quick: None, monkeypatch: pytest
     assert text in printed
     assert "Gate: 5 of 5 combinations of form, shape and products are right." in text
     assert "have not run on a GPU yet" in text
+    assert text.count("| tiny, last | 12  | 16  | 2       | float32") == 1  # the fastest form of every shape
     assert "compute-sanitizer: not run (no GPU)." in text
     assert {path.suffix for path in page.parent.iterdir()} == {".md", ".csv", ".png", ".svg"}
     found = kernel_page.read(page.with_name(f"{page.name.removesuffix('.md')}.csv"))
