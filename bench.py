@@ -17,7 +17,8 @@ from typing import NoReturn
 OK, USAGE, MISSING, FAILED, STOPPED = 0, 2, 3, 4, 130
 TABLES = (*map(str, range(1, 19)), "irds")
 FIGURES = ("skeletons", "5", "6", "tsne-irds", "knn", "dots", "per-class", "attention")
-PROFILES = ("data", "gru", "train")
+PROFILES = ("data", "gru", "kernels", "train")
+KERNELS = ("auto", "triton", "sdpa", "reference")
 HERE = Path(__file__).resolve().parent
 
 EXAMPLES = """examples:
@@ -84,6 +85,9 @@ def parser() -> Parser:
                      help="submit array jobs to Slurm; FILE says what they ask for")  # fmt: skip
     run.add_argument("--dry-run", action="store_true", help="say what would run, and stop")
     run.add_argument("--retry-failed", action="store_true", help="try failed runs again")
+    run.add_argument("--kernel", choices=KERNELS, default="auto",
+                     help="how SkeAttnCLR's mask is computed; all agree within rounding (default auto: what is fastest "
+                     "here; triton: our kernels, on a GPU)")  # fmt: skip
     for name, about in (("method", "for one run instead of a table"), ("backbone", "default stgcn"),
                         ("dataset", "ntu60, ntu120, pku1, pku2, irds"), ("split", "default xsub"),
                         ("stream", "joint (default), bone, motion"),
@@ -137,6 +141,10 @@ def parser() -> Parser:
     profile.add_argument("--files", type=_positive, default=2400, metavar="N", help="data: how many (default 2400)")
     profile.add_argument("--batch", type=_positive, metavar="N",
                          help="train, gru: samples of a step (default: the recipe's; 8 and 16 on a CPU)")  # fmt: skip
+    profile.add_argument("--seconds", type=_positive, metavar="S",
+                         help="kernels: leave what is not measured by then (default 400)")  # fmt: skip
+    profile.add_argument("--compare", nargs=2, type=Path, metavar="CSV",
+                         help="kernels: measure nothing, compare two files that it wrote")  # fmt: skip
     profile.add_argument("--steps", type=_positive, metavar="N", help="train: of a round (default 2); gru: rounds (5)")
     command("doctor", "check this machine and installation", common)
     return top

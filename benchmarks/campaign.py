@@ -32,6 +32,7 @@ from benchmarks.render import render_table
 from benchmarks.runs import Fuse, Run
 from benchmarks.store import Store, StoreError, write_text
 from benchmarks.tables import Cell, Skip, TableSpec
+from methods.kernels import Kernel
 
 
 def unprepared(name: str, data: Path, frames: int | None = None) -> str | None:
@@ -168,13 +169,15 @@ class Campaign:
         """What is left to execute, parents first."""
         return self.plan.todo(self.store, retry_failed)
 
-    def execute(self, todo: list[Run], jobs: int | None, device: str, console: Console) -> None:
+    def execute(
+        self, todo: list[Run], jobs: int | None, device: str, console: Console, kernel: Kernel = "auto"
+    ) -> None:
         """Executes runs on this machine and says how they ended. Device "cuda" means every GPU that is visible."""
         devices = devices_of(device, torch.cuda.device_count())
         by_default = len(devices) if device.startswith("cuda") else os.cpu_count() or 1  # one process per GPU, or core
         jobs = min(jobs or by_default, len(todo))
         self.store.prepare()
-        machine = Machine(str(self.data.resolve()), device)
+        machine = Machine(str(self.data.resolve()), device, kernel=kernel)
         machine.save(self.store.root)  # for execute(root, run_id) elsewhere; these workers are told directly
         for run in todo:
             self.store.write_spec(run)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -14,22 +13,23 @@ import torch
 from rich.console import Console
 
 from benchmarks import choices, forecast, recipes
-from benchmarks.campaign import Campaign, file_of, find_run, root_of, scale_for, unprepared
+from benchmarks.campaign import Campaign, file_of, find_run, root_of, scale_for
 from benchmarks.choices import UsageError
 from benchmarks.cost import MACHINE
 from benchmarks.datasets import catalog
+from benchmarks.doctor import doctor
 from benchmarks.names import UnknownName, known
 from benchmarks.plan import Plan
 from benchmarks.progress import clip_bar, clock, lasting
 from benchmarks.recipes import Settings
 from benchmarks.runs import label
 from benchmarks.slurm.cluster import ClusterError, read
-from benchmarks.slurm.queue import slurm_version
 from benchmarks.slurm.submit import submit
 from benchmarks.status import standing
 from benchmarks.store import Store, StoreError, write_text
 from benchmarks.tables import TABLES, TableSpec
 from benchmarks.tables.settings import render_settings, settings_tables
+from methods.kernels import unsupported
 
 WRONG_WORDS = (UsageError, UnknownName, ClusterError)
 EXPECTED = (StoreError, OSError, ValueError)  # errors that are sentences, not tracebacks
@@ -103,7 +103,10 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.slurm:
         if arguments.jobs or arguments.device != "auto":
             raise UsageError(f"--jobs and --device are for this machine; {arguments.slurm} says what jobs ask for")
-        queued = submit(campaign, read(arguments.slurm), arguments.retry_failed, arguments.dry_run, say)
+        queued = submit(
+            campaign, read(arguments.slurm), kernel=arguments.kernel,
+            retry_failed=arguments.retry_failed, dry_run=arguments.dry_run, say=say,
+        )  # fmt: skip
         if arguments.dry_run:
             say("Nothing was submitted.")
             return 0
@@ -116,7 +119,10 @@ def run(arguments: argparse.Namespace) -> int:
             console.print(f"{run_.id}  {label(run_)}", markup=False)
         return 0
     if todo:
-        campaign.execute(todo, arguments.jobs, _device(arguments.device), console)
+        device = _device(arguments.device)
+        if arguments.kernel == "triton" and (reason := unsupported(torch.device(device), torch.float32)):
+            raise UsageError(f"--kernel triton cannot be used here: {reason}; auto takes what can be used")
+        campaign.execute(todo, arguments.jobs, device, console, arguments.kernel)
     if arguments.method:
         for run_ in campaign.plan.runs.values():
             _show(campaign.store, run_.id, console, brief=True)
@@ -257,33 +263,14 @@ def _check(name: str, frames: int, folder: Path) -> bool:
 
 def profile(arguments: argparse.Namespace) -> int:
     """Measures how fast a part is, and writes a table named after this machine."""
+    from benchmarks.throughput import kernel_page
     from benchmarks.throughput.registry import measure
 
+    if arguments.compare:
+        if arguments.profile != "kernels":
+            raise UsageError(f"--compare belongs to profile kernels, not to profile {arguments.profile}")
+        print(kernel_page.compare(*arguments.compare))
+        return 0
     path = measure(arguments, _device(arguments.device), print)
     print(f"\n{path.read_text()}\nWritten to {choices.short(path)}")
     return 0
-
-
-def doctor(arguments: argparse.Namespace) -> int:
-    """Checks what a run needs, says what is wrong and how to mend it."""
-    import numpy
-    import pandas
-    import safetensors
-
-    versions = {"python": platform.python_version()}
-    versions |= {module.__name__: module.__version__ for module in (torch, numpy, pandas, safetensors)}
-    print(", ".join(f"{name} {version}" for name, version in versions.items()))
-    print(f"{os.cpu_count()} cores, {torch.get_num_threads()} threads in this process")
-    print(f"cuda: {torch.cuda.get_device_name() if torch.cuda.is_available() else 'none, runs use the CPU'}")
-    print(f"slurm: {slurm_version()}")
-    try:
-        Store(arguments.out).prepare()
-        print(f"results: {arguments.out} can be written")
-        good = True
-    except StoreError as error:
-        good = False
-        print(f"results: {error}")
-    for name in catalog.DATASETS:
-        print(f"{name}: {unprepared(name, arguments.data) or 'prepared'}")
-    print("all well" if good else "see above")
-    return 0 if good else 4

@@ -26,6 +26,7 @@ from benchmarks.provenance import REPO, code, environment
 from benchmarks.runs import Evaluate, Fuse, Pretrain, Raw, Run, Untrained, label
 from benchmarks.store import Store, StoreError, scored, write_json
 from methods import Encoder, moco
+from methods.kernels import Kernel, Unsupported
 from protocols import PROTOCOLS, Context, Interrupted, Progress, Result, Splits, derive
 from protocols.base import never, silent
 from protocols.checkpoint import CheckpointError, load_encoder
@@ -43,6 +44,7 @@ class Machine:
     data: str = str(REPO / "data")
     device: str = "cpu"
     threads: int = 1
+    kernel: Kernel = "auto"  # of SkeAttnCLR's mask; the forms agree within rounding
 
     @classmethod
     def load(cls, root: Path) -> Machine:
@@ -87,15 +89,16 @@ def execute(
             "label": label(run),
             "spec": run.spec(),
             "parents": [parent.id for parent in run.parents],
-            "environment": environment(machine.device, machine.threads),
+            "environment": dict(environment(machine.device, machine.threads)),
             "code": code(),
             "data": _data(run, machine),
         }
+        context = Context(torch.device(machine.device), store.folder(run_id), run_id, report, stop)
         try:
-            result = _perform(run, store, machine, report, stop)
+            result = _perform(run, store, machine, context, record["environment"])
         except Interrupted:
             return "interrupted"
-        except (MemoryError, torch.OutOfMemoryError, StoreError, CheckpointError, OSError):
+        except (MemoryError, torch.OutOfMemoryError, StoreError, CheckpointError, Unsupported, OSError):
             raise  # the machine's fault, not the run's: nothing is recorded, the run stays to do
         except Exception as error:
             if "allocate memory" in str(error):  # PyTorch's word for the same on a CPU
@@ -120,14 +123,11 @@ def _ended(started: float) -> dict[str, Any]:
     return {"seconds": round(time.monotonic() - started, 3), "finished": now}
 
 
-def _perform(
-    run: Run, store: Store, machine: Machine, report: Callable[[Progress], None], stop: Callable[[], bool]
-) -> Result:
+def _perform(run: Run, store: Store, machine: Machine, context: Context, environment: dict[str, Any]) -> Result:
     torch.set_num_threads(machine.threads)
-    context = Context(torch.device(machine.device), store.folder(run.id), run.id, report, stop)
     match run:
         case Pretrain():
-            return _pretrain(run, machine, context)
+            return _pretrain(run, machine, context, environment)
         case Evaluate():
             result = _evaluate(run, store, machine, context)
             if not scored(run):
@@ -180,9 +180,13 @@ def build_method(run: Pretrain) -> methods.Method:
     return methods.build(run.method, run.config, backbone, run.stream)
 
 
-def _pretrain(run: Pretrain, machine: Machine, context: Context) -> Result:
-    return pretrain(
-        build_method(run),
+def _pretrain(run: Pretrain, machine: Machine, context: Context, environment: dict[str, Any]) -> Result:
+    method = build_method(run)
+    mask = method.attention()
+    if mask is not None:
+        mask.kernel = machine.kernel
+    result = pretrain(
+        method,
         _splits(run, machine),
         sgd=run.sgd,
         batch=run.batch,
@@ -194,6 +198,9 @@ def _pretrain(run: Pretrain, machine: Machine, context: Context) -> Result:
         header={"spec": json.dumps(run.spec(), sort_keys=True)},
         context=context,
     )
+    if mask is not None:
+        environment["kernel"] = {"asked": mask.kernel, "ran": mask.ran}
+    return result
 
 
 def _evaluate(run: Evaluate, store: Store, machine: Machine, context: Context) -> Result:

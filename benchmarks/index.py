@@ -193,7 +193,8 @@ def _settings(tables: Iterable[SettingsTable], files: Collection[str]) -> str:
 def _pictures(pictures: Sequence[Picture], files: Collection[str]) -> list[list[str]]:
     """A heading, then a section per picture, then the images that belong to none."""
     named = {stem for picture in pictures for stem in picture.stems}
-    drawn = {path.removeprefix("figures/").removesuffix(".png") for path in files if path.endswith(".png")}
+    pictures_there = (path for path in files if path.startswith("figures/") and path.endswith(".png"))
+    drawn = {path.removeprefix("figures/").removesuffix(".png") for path in pictures_there}
     sections = []
     for picture in pictures:
         there = [stem for stem in picture.stems if stem in drawn]

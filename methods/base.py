@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from backbones import Backbone, Features
+from methods.mhsam import AttentionMask
 
 
 class At(NamedTuple):
@@ -78,7 +79,7 @@ class Method(nn.Module):
         """The trained encoder (not a copy)."""
         raise NotImplementedError
 
-    def attention(self) -> nn.Module | None:
+    def attention(self) -> AttentionMask | None:
         """What weighs the encoder's tokens, if the method learns that: tokens (R, n, C), pooling -> mask in 0..1."""
         return None
 

@@ -1,4 +1,7 @@
-"""MHSAM, the multi-head self-attention mask (Figure 3, equations 2 to 4), and mask pooling (5 to 7)."""
+"""MHSAM, the multi-head self-attention mask (Figure 3, equations 2 to 4), and mask pooling (5 to 7).
+
+The arithmetic behind the QKV product is in kernels/, in several forms that agree.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from backbones.base import MaskPooling
-from methods.kernels.reference import mask_pool
+from methods.kernels import Form, Kernel, attention_pool, choose, split_heads
 
 
 class AttentionMask(nn.Module):
@@ -33,29 +36,37 @@ class AttentionMask(nn.Module):
         self.qkv = nn.Linear(width, 3 * width)
         self.proj = nn.Linear(width, width)
 
+        self.kernel: Kernel = "auto"  # the machine's choice; whoever runs the method may set another
+        self.ran: Form | None = None  # what the last call of `pool` was computed by
+
     def forward(self, x: Tensor, pooling: MaskPooling = "mean") -> Tensor:
         """x (R, n, C) -> M_s of the tokens that are pooled: (R, n, C), or (R, 1, C) where that is the last alone."""
-        rows, _, width = x.shape
-        x = self.norm(x)
-        shape = (rows, -1, 3, self.heads, width // self.heads)
-        if pooling == "mean":
-            q, k, v = self.qkv(x).view(shape).permute(2, 0, 3, 1, 4)
-        else:  # nobody reads the mask of the other tokens: they are keys and values only
-            last = F.linear(x[:, -1:], self.qkv.weight[:width], self.qkv.bias[:width])
-            rest = F.linear(x, self.qkv.weight[width:], self.qkv.bias[width:])
-            q = last.view(rows, 1, self.heads, -1).transpose(1, 2)
-            k, v = rest.view(rows, -1, 2, *shape[3:]).permute(2, 0, 3, 1, 4)
-        attended = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(rows, -1, width)
+        q, k, v = split_heads(self._project(x, pooling), self.heads)
+        attended = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
         return torch.sigmoid(self.lam * self.proj(attended))
 
+    def pool(self, tokens: Tensor, keys: Tensor, pooling: MaskPooling = "mean") -> tuple[Tensor, ...]:
+        """Pools a batch, and the key encoder's view of it, with the batch's own mask; the mask itself is not made.
 
-def salient_pair(tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Mask pooling of a batch: tokens (B, M', n, C) -> f_s, f_ns (B, C), means over persons.
+        Args:
+            tokens, keys: (B, M', n, C).
+            pooling: over all tokens, or of the last alone.
+        Returns:
+            f_s, f_ns, k_s, k_ns: (B, C) each, means over persons. Gradients: through f_s and f_ns alone.
+        Raises:
+            Unsupported: when `kernel` cannot run on this device.
+        """
+        x, others = tokens.flatten(0, 1), keys.flatten(0, 1)
+        self.ran = choose(self.kernel, x, self.heads, pooling)
+        weight, bias = self.proj.weight, self.proj.bias
+        projected = self._project(x, pooling)
+        pooled = attention_pool(self.ran, projected, self.heads, weight, bias, self.lam, x, others)
+        return tuple(f.unflatten(0, tokens.shape[:2]).mean(dim=1) for f in pooled)
 
-    mask: (B * M', n, C), or (B * M', 1, C) for the last token alone.
-    """
-    batch, persons, _, width = tokens.shape
-    pooled = tokens.flatten(0, 1)[:, -mask.shape[1] :]
-    salient, other = mask_pool(pooled, mask)
-    shape = (batch, persons, width)
-    return salient.view(shape).mean(dim=1), other.view(shape).mean(dim=1)
+    def _project(self, x: Tensor, pooling: MaskPooling) -> Tensor | tuple[Tensor, Tensor]:
+        """LayerNorm and QKV product; where the last token alone is pooled the others are keys and values only."""
+        x, width = self.norm(x), x.shape[-1]
+        if pooling == "mean":
+            return self.qkv(x)
+        weight, bias = self.qkv.weight, self.qkv.bias
+        return F.linear(x[:, -1:], weight[:width], bias[:width]), F.linear(x, weight[width:], bias[width:])

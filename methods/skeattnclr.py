@@ -17,7 +17,7 @@ from backbones import Backbone, Features
 from backbones.streams import to_stream
 from methods import augment, losses, moco
 from methods.base import At, Encoder, Method
-from methods.mhsam import AttentionMask, salient_pair
+from methods.mhsam import AttentionMask
 
 PREDICTOR = 256  # inner width of the released predictors, whatever the backbone; a narrower backbone's own width
 
@@ -129,11 +129,10 @@ class SkeAttnCLR(Method):
         f_mix = self.query(views["mix"])
         if c.mix_global_pass:
             self._query_embedding(f_mix.pooled, "z")
-        mask = self.query.mask(f_mix.tokens.flatten(0, 1), self.query.backbone.mask_pooling)
-        f_s, f_ns = salient_pair(f_mix.tokens, mask)
+        f_s, f_ns, *f_keys = self.query.mask.pool(f_mix.tokens, f_k.tokens, self.query.backbone.mask_pooling)
         q_s, q_ns = self._query_embedding(f_s, "s"), self._query_embedding(f_ns, "ns")
         with torch.no_grad():
-            k_s, k_ns = (self._key_embedding(f) for f in salient_pair(f_k.tokens, mask))
+            k_s, k_ns = (self._key_embedding(f) for f in f_keys)
 
         self._keys = z_k
         info = losses.info_nce(z_q, z_k, negatives, c.tau)  # (1)

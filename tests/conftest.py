@@ -6,21 +6,27 @@ whatever needs them skips with that reason where the folder is absent.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from threadpoolctl import threadpool_limits  # comes with scikit-learn
 
 REPO = Path(__file__).resolve().parent.parent
+
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"  # Triton reads it once, when it is imported: kernels run on the CPU in tests
 SHARED = REPO.parent / "shared"
 
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> None:
-    """Bit-for-bit comparisons need a fixed summation order."""
+    """Bit-for-bit comparisons need a fixed summation order; NumPy's small products, one thread on a busy machine."""
     torch.set_num_threads(1)
+    threadpool_limits(1)
 
 
 @pytest.fixture(scope="session")

@@ -23,11 +23,14 @@ from benchmarks.slurm.cluster import Cluster, ClusterError
 from benchmarks.slurm.queue import Queue, Submission, ask, look, most_tasks
 from benchmarks.slurm.sbatch import Batch
 from benchmarks.slurm.snapshot import take
+from methods.kernels import Kernel
 
 Say = Callable[[str], None]
 
 
-def submit(campaign: Campaign, cluster: Cluster, retry_failed: bool, dry_run: bool, say: Say) -> int:
+def submit(
+    campaign: Campaign, cluster: Cluster, *, kernel: Kernel = "auto", retry_failed: bool, dry_run: bool, say: Say
+) -> int:
     """Submits, or only shows, the arrays that a campaign still needs.
 
     Returns:
@@ -63,7 +66,7 @@ def submit(campaign: Campaign, cluster: Cluster, retry_failed: bool, dry_run: bo
             campaign.store.write_spec(run)
             if retry_failed:
                 campaign.store.forget_failure(run.id)
-        _send(batches, str(campaign.data.resolve()), tables, root, say)
+        _send(batches, Machine(str(campaign.data.resolve()), kernel=kernel), tables, root, say)
         for job in (*replaced, *(job.id for job in queue.jobs if job.hopeless)):
             with contextlib.suppress(ClusterError):  # it has just begun or ended
                 ask("scancel", job)
@@ -79,7 +82,7 @@ def _judge(batches: list[Batch], cluster: Cluster, root: Path) -> None:
             raise ClusterError(f"{cluster.file}, stage {batch.array.stage}: {error}") from error
 
 
-def _send(batches: list[Batch], data: str, tables: tuple[dict[str, Any], ...], root: Path, say: Say) -> None:
+def _send(batches: list[Batch], machine: Machine, tables: tuple[dict[str, Any], ...], root: Path, say: Say) -> None:
     numbers: dict[str, str] = {}  # name of an array -> Slurm's number
     for batch in batches:
         array, request = batch.array, batch.request
@@ -87,7 +90,7 @@ def _send(batches: list[Batch], data: str, tables: tuple[dict[str, Any], ...], r
             name=batch.name,
             stage=array.stage,
             tasks=tuple(tuple(run.id for run in task) for task in array.tasks),
-            machine=asdict(Machine(data, request.device)),
+            machine=asdict(replace(machine, device=request.device)),
             signal_delay_s=request.signal_delay_s,
             tables=tables if array.stage == "fuse" else (),
         )

@@ -1,8 +1,10 @@
-"""Mask pooling in plain PyTorch: the specification that every fused kernel is checked against."""
+"""Attention mask and mask pooling in plain PyTorch: the specification that every other form is checked against."""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 
 def mask_pool(x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -19,3 +21,49 @@ def mask_pool(x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """
     salient = (x * mask).mean(dim=1)
     return salient, x.mean(dim=1) - salient
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """softmax(Q Kᵀ / sqrt(d)) V of every head. Equations 2 and 3.
+
+    Args:
+        q: (R, H, m, d); k, v: (R, H, n, d).
+    Returns:
+        (R, m, H * d), heads side by side.
+    """
+    scores = q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5
+    return (scores.softmax(dim=-1) @ v).transpose(1, 2).flatten(2)
+
+
+def attention_pool(
+    q: Tensor, k: Tensor, v: Tensor, weight: Tensor, bias: Tensor, lam: float, x: Tensor, keys: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Everything behind the QKV product: attention, projection, mask, and both poolings of both maps.
+
+    Half-precision input is computed in float32 throughout; only the results are rounded.
+
+    Args:
+        q: (R, H, m, d), m = n, or 1 when the last token alone is pooled; k, v: (R, H, n, d).
+        weight, bias: (C, C) and (C,), of the projection; C = H * d.
+        lam: lambda of equation 4.
+        x, keys: (R, m, C), the features and those of the key encoder. Nothing here gives the keys a gradient, and the
+            mask gets its own from the features alone.
+    Returns:
+        f_s, f_ns, k_s, k_ns: (R, C) each, in the type of x.
+    """
+    exact = torch.float64 if x.dtype == torch.float64 else torch.float32
+    q, k, v, weight, bias = (t.to(exact) for t in (q, k, v, weight, bias))
+    pooled = project_and_pool(attend(q, k, v), weight, bias, lam, x.to(exact), keys.to(exact))
+    f_s, f_ns, k_s, k_ns = (f.to(x.dtype) for f in pooled)
+    return f_s, f_ns, k_s, k_ns
+
+
+def project_and_pool(
+    attended: Tensor, weight: Tensor, bias: Tensor, lam: float, x: Tensor, keys: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Equations 4 to 7: the mask sigmoid(lam (U Wᵀ + b)), and both maps pooled with it; attended is U, (R, m, C)."""
+    mask = torch.sigmoid(lam * F.linear(attended, weight, bias))
+    f_s, f_ns = mask_pool(x, mask)
+    with torch.no_grad():
+        k_s, k_ns = mask_pool(keys, mask)
+    return f_s, f_ns, k_s, k_ns

@@ -126,7 +126,7 @@ def test_settings_tables() -> None:
 
 def test_figures() -> None:
     pictures = [Picture("Training", "How it went.", ("a", "b"), 4, 3), Picture("Later", "Not yet.", ("c",))]
-    files = ["figures/z.png", "figures/a.png", "figures/a.svg", "figures/b.png", "throughput/t.md", "throughput/t.csv"]
+    files = ["figures/z.png", "figures/a.png", "figures/a.svg", "figures/b.png", "throughput/t.md", "throughput/t.png"]
     text = render_index(ONE, {}, files, pictures)
     assert text.partition("## Figures\n\n")[2] == (
         "### Training\n\nHow it went. Runs: 3 of 4 measured.\n\n[![Training](figures/a.png)](figures/a.svg)\n\n"

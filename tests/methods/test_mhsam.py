@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from methods import moco
 from methods.kernels.reference import mask_pool
-from methods.mhsam import AttentionMask, salient_pair
+from methods.mhsam import AttentionMask
 from tests import official
 
 
@@ -24,6 +24,13 @@ class Neck(nn.Module):
     def pooled(self, tokens: Tensor, mask: Tensor) -> dict[str, Tensor]:
         f_s, f_ns = salient_pair(tokens, mask)
         return {"z": tokens.mean(dim=(1, 2)), "s": f_s, "ns": f_ns}
+
+
+def salient_pair(tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Tokens (B, M', n, C), pooled with a given mask (B * M', n or 1, C): f_s, f_ns, means over persons."""
+    pooled = mask_pool(tokens.flatten(0, 1)[:, -mask.shape[1] :], mask)
+    salient, other = (f.unflatten(0, tokens.shape[:2]).mean(dim=1) for f in pooled)
+    return salient, other
 
 
 @pytest.fixture(scope="module")

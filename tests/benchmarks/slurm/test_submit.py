@@ -16,7 +16,7 @@ from benchmarks.slurm.queue import Job, Queue, Submission
 from benchmarks.slurm.sbatch import Batch
 from benchmarks.tables import TABLES
 
-CLUSTER = Cluster("cluster.toml", dict.fromkeys(STAGES, Request(partition="p", array_parallelism=8)))
+CLUSTER = Cluster("cluster.toml", dict.fromkeys(STAGES, Request(partition="p", array_parallelism=8, device="cpu")))
 
 
 class Slurm:
@@ -55,7 +55,7 @@ class Slurm:
         self.sent = []
         campaign = Campaign([TABLES[t] for t in tables], Settings(scale="smoke"), self.root, self.root)
         options = {"retry_failed": False, "dry_run": False} | changes
-        count = module.submit(campaign, CLUSTER, **options, say=self.said.append)
+        count = module.submit(campaign, CLUSTER, kernel="sdpa", say=self.said.append, **options)
         return count, [(batch.array.stage, len(batch.array.tasks)) for batch in self.sent]
 
     def of(self, stage: str) -> list[Submission]:
@@ -75,6 +75,7 @@ CHAIN = [("pretrain", 8), ("evaluate", 8), ("fuse", 1)]
 
 def test_what_is_queued_is_not_submitted_again(slurm: Slurm) -> None:
     assert slurm.submit("7") == (16, CHAIN)
+    assert {(s.machine["device"], s.machine["kernel"]) for s in slurm.submissions.values()} == {("cpu", "sdpa")}
     assert slurm.submit("7") == (16, [])
 
 
