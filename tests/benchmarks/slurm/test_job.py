@@ -42,7 +42,8 @@ def task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Task:
     """Two runs of Table 7 as one task, whose requeue raises Requeued."""
     store = Store(tmp_path)
     store.prepare()
-    runs = list(Plan.of([TABLES["7"]], Settings(scale="smoke")).runs.values())[:2]
+    settings = Settings(scale="smoke", overrides=(("epochs", 3),))
+    runs = list(Plan.of([TABLES["7"]], settings).runs.values())[:2]
     for run in runs:
         store.write_spec(run)
     asked = Submission("pretrain-1", "pretrain", (tuple(run.id for run in runs),), asdict(Machine()), 30)
@@ -62,10 +63,21 @@ def test_a_task_does_its_runs(task: Task) -> None:
 
 
 def test_told_to_leave_it_saves_and_comes_back_where_it_was(task: Task) -> None:
-    task.leave.told = True
+    class Told(Leave):
+        def __call__(self) -> bool:
+            self.told |= log.exists()  # after the first epoch
+            return super().__call__()
+
+    log = task.store.folder(task.runs[0].id) / "log.jsonl"
+    task.leave = Told(None)
     with pytest.raises(Requeued):
         task.do()
     assert task.store.all() == {}
+    assert len(log.read_text().splitlines()) == 1
+    again = Task(task.root, "pretrain-1", 0, "7_0", Attempt(1, None))
+    again.do()
+    assert [json.loads(line)["epoch"] for line in log.read_text().splitlines()] == [1, 2, 3]
+    assert [task.store.done(run) for run in task.runs] == [True, True]
 
 
 def test_terminated_it_saves_and_does_not_come_back_by_itself(task: Task) -> None:

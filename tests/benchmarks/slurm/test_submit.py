@@ -140,6 +140,17 @@ def test_a_hopeless_task_is_cancelled_and_replaced(slurm: Slurm) -> None:
     assert "11_3" not in [job.id for job in slurm.jobs]
 
 
+def test_a_failed_run_waits_until_it_is_to_be_tried_again(slurm: Slurm) -> None:
+    store = Campaign([TABLES["7"]], Settings(scale="smoke"), slurm.root, slurm.root).store
+    store.prepare()
+    run = next(iter(Campaign([TABLES["7"]], Settings(scale="smoke"), slurm.root, slurm.root).plan.runs))
+    store.write_record({"run": run, "status": "failed", "error": "e", "seconds": 1.0, "label": ""})
+    assert slurm.submit("7")[1] == [("pretrain", 7), ("evaluate", 7), ("fuse", 1)]
+    assert store.record(run) is not None
+    assert slurm.submit("7", retry_failed=True)[1] == [("pretrain", 1), ("evaluate", 1), ("fuse", 1)]
+    assert store.record(run) is None, "a task leaves runs alone that failed before it was requeued"
+
+
 def test_a_dry_run_submits_nothing(slurm: Slurm, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Batch, "script", lambda batch, root: f"#SBATCH {batch.code} {batch.dependency}")
     assert slurm.submit("7", dry_run=True) == (0, [])
