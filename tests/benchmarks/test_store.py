@@ -32,6 +32,14 @@ def test_a_record_comes_back(store: Store) -> None:
     assert store.frame().set_index("run").loc["a", "top1"] == 0.25
 
 
+def test_a_failure_can_be_forgotten_and_a_result_cannot(store: Store) -> None:
+    store.write_record({"run": "a", "status": "ok", "metrics": {}})
+    store.write_record({"run": "b", "status": "failed", "error": "e"})
+    for run in ("a", "b", "c"):
+        store.forget_failure(run)
+    assert list(store.all()) == ["a"]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
