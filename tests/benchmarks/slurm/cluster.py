@@ -154,14 +154,14 @@ class Cluster:
             found[job] = (state, reason, name)
         return found
 
-    def lasted(self, jobs: list[str], since: str) -> float:
-        """Seconds from the first SubmitTime or StartTime of these arrays to the end of their last task."""
+    def spans(self, *jobs: str) -> list[tuple[float, float]]:
+        """Start and end of every task of these arrays that has ended, in whole seconds."""
         told = "".join(self.do("scontrol", "show", "job", job) for job in jobs)
-        first, last = (
-            [datetime.fromisoformat(moment) for moment in re.findall(rf"{key}=(\S+)", told)]
-            for key in (since, "EndTime")
+        starts, ends = (
+            [datetime.fromisoformat(moment).timestamp() for moment in re.findall(rf"{key}=(\S+)", told)]
+            for key in (" StartTime", "EndTime")
         )
-        return (max(last) - min(first)).total_seconds()
+        return list(zip(starts, ends, strict=True))
 
     def now(self) -> None:
         """A requeued task waits for two minutes as a rule; here it does not."""
