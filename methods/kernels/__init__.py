@@ -53,6 +53,9 @@ def attention_pool(
         if not isinstance(projected, Tensor):
             raise ValueError("the joined kernel pools all tokens; for the last alone take `sdpa + pool`")
         return joined.attention_pool(projected, heads, weight, bias, lam, x, keys)
+    if form == "rows" and not isinstance(projected, Tensor):
+        attended = rows.attend_last(*projected, heads)
+        return reference.project_and_pool(attended, weight, bias, lam, x[:, -1:], keys[:, -1:])
     q, k, v = split_heads(projected, heads)
     x, keys = x[:, -q.shape[2] :], keys[:, -q.shape[2] :]
     if form == "reference":

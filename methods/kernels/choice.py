@@ -21,7 +21,7 @@ Form = Literal["reference", "sdpa", "rows", "sdpa + pool", "joined"]
 FORMS: dict[Form, str] = {
     "reference": "plain PyTorch, float32 throughout: the specification",
     "sdpa": "PyTorch's scaled_dot_product_attention, then plain PyTorch",
-    "rows": "the same attention, then rows.py: pooling with a backward pass by hand, for CPUs",
+    "rows": "for CPUs, rows.py: pooling (after the same attention), or the last token's attention, by hand",
     "sdpa + pool": "the same attention, then pooling.py: one Triton kernel from projection to both poolings",
     "joined": "joined.py: one Triton kernel from Q, K and V to both poolings",
 }
@@ -43,8 +43,8 @@ def choose(kernel: Kernel, x: Tensor, heads: int, pooling: MaskPooling) -> Form:
     triton: `joined`, or `sdpa + pool` where one token alone is pooled or the width exceeds joined.WIDEST.
     auto: the fastest that was measured on this GPU (MEASURED); else, on a GPU, `sdpa + pool` where tensor cores take
     the products, and `sdpa` where they do not (float32 proper, whose products cuBLAS does better), where Triton cannot
-    run, and for a single token (whose mask is as small as the result); on a CPU `rows` for large maps whose
-    tokens lie side by side, else `sdpa`.
+    run, and for a single token (whose mask is as small as the result); on a CPU `rows` for large maps (to
+    pool all of their tokens, those must lie side by side), else `sdpa`.
 
     Raises:
         Unsupported: for `triton` where it cannot run.
@@ -61,8 +61,8 @@ def choose(kernel: Kernel, x: Tensor, heads: int, pooling: MaskPooling) -> Form:
     if kernel != "auto":
         raise ValueError(f"kernel {kernel!r}: choose one of {', '.join(KERNELS)}")
     if x.device.type != "cuda":
-        large = pooling == "mean" and x.shape[1] * x.shape[2] >= ROWS_FROM and x.stride(1) == 1
-        return "rows" if large else "sdpa"
+        large = x.shape[1] * x.shape[2] >= ROWS_FROM
+        return "rows" if large and (pooling == "last" or x.stride(1) == 1) else "sdpa"
     if pooling != "mean" or unsupported(x.device, x.dtype):
         return "sdpa"
     known = MEASURED.get(torch.cuda.get_device_name(x.device), {})

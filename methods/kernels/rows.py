@@ -1,8 +1,10 @@
-"""Mask pooling for CPUs: PyTorch operations with a backward pass by hand, in the memory order of an ST-GCN's map.
+"""For CPUs: PyTorch operations with a backward pass by hand, row by row where that stays in the cache.
 
-Why: autograd keeps four maps and multiplies maps whose tokens lie side by side by masks whose channels do. Here the
-product W Uᵀ gives the mask in the map's own order, and the mask is all that is kept. Same equations as reference.py;
-`profile kernels` compares it with torch.compile.
+Mask pooling: autograd keeps four maps and multiplies maps whose tokens lie side by side (an ST-GCN's) by masks whose
+channels do. Here the product W Uᵀ gives the mask in the map's own order, and the mask is all that is kept.
+Attention of the last token alone: autograd copies keys, values and their gradients once for every change of their
+order. Here products read them where they are, and the gradients are written where they belong. Same equations as
+reference.py; `profile kernels` compares both with torch.compile.
 """
 
 from __future__ import annotations
@@ -55,3 +57,43 @@ def mask_pool(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """f_s, f_ns, k_s, k_ns, (R, C) each. u, x, keys: (R, n, C) of one type; the keys get no gradient."""
     return RowsPool.apply(u, weight, bias, x, keys.detach(), lam)  # pyright: ignore[reportReturnType]
+
+
+class LastAttention(torch.autograd.Function):
+    """Differentiable in the query and in keys and values."""
+
+    @staticmethod
+    def forward(ctx: Any, query: Tensor, pairs: Tensor, heads: int) -> Tensor:
+        """-> (R, 1, C)."""
+        q, k, v = _heads(query, pairs, heads)
+        scores = torch.stack([torch.bmm(q_r, k_r.transpose(1, 2)) for q_r, k_r in zip(q, k, strict=True)])
+        p = (scores / q.shape[-1] ** 0.5).softmax(-1)  # (R, H, 1, n)
+        ctx.save_for_backward(query, pairs, p)
+        ctx.heads = heads
+        return torch.stack([torch.bmm(p_r, v_r) for p_r, v_r in zip(p, v, strict=True)]).view(query.shape)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        query, pairs, p = ctx.saved_tensors
+        q, k, v = _heads(query, pairs, ctx.heads)
+        du = gradients[0].unflatten(2, (ctx.heads, -1)).transpose(1, 2)
+        dp = torch.stack([torch.bmm(du_r, v_r.transpose(1, 2)) for du_r, v_r in zip(du, v, strict=True)])
+        ds = p * (dp - (p * dp).sum(-1, keepdim=True)) / q.shape[-1] ** 0.5
+        dq = torch.stack([torch.bmm(ds_r, k_r) for ds_r, k_r in zip(ds, k, strict=True)]).view(query.shape)
+        d_pairs = torch.empty_like(pairs)
+        _, dk, dv = _heads(query, d_pairs, ctx.heads)
+        torch.mul(ds.transpose(2, 3), q, out=dk)
+        torch.mul(p.transpose(2, 3), du, out=dv)
+        return dq, d_pairs, None
+
+
+def _heads(query: Tensor, pairs: Tensor, heads: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Views: q (R, H, 1, d), k and v (R, H, n, d)."""
+    k, v = pairs.unflatten(2, (2, heads, -1)).permute(2, 0, 3, 1, 4)
+    return query.unflatten(2, (heads, -1)).transpose(1, 2), k, v
+
+
+def attend_last(query: Tensor, pairs: Tensor, heads: int) -> Tensor:
+    """softmax(q Kᵀ / sqrt(d)) V for one query a row: query (R, 1, C), K and V (R, n, 2C) -> (R, 1, C)."""
+    return LastAttention.apply(query, pairs, heads)  # pyright: ignore[reportReturnType]

@@ -113,7 +113,7 @@ def test_nothing_is_timed_on_a_red_gate(monkeypatch: pytest.MonkeyPatch, quick: 
     assert len(untimed) == 2
     assert untimed["note"].str.startswith("not timed: beyond 2e-06: f_ns 1.0e-03").all()
     assert "WRONG: tiny, float32, rows: beyond 2e-06: f_ns 1.0e-03, gradient of weight" in "\n".join(said)
-    assert sentences[0] == "Gate: 4 of 5 combinations of form, shape and products are right."
+    assert sentences[0] == "Gate: 5 of 6 combinations of form, shape and products are right."
 
 
 def test_an_exception_is_a_fault():
@@ -132,7 +132,7 @@ def test_page_table_and_picture(tmp_path: Path, quick: None, monkeypatch: pytest
     assert page.name.endswith(f"-torch-{torch.__version__.partition('+')[0]}.md")
     text = page.read_text()
     assert text in printed
-    assert "Gate: 5 of 5 combinations of form, shape and products are right." in text
+    assert "Gate: 6 of 6 combinations of form, shape and products are right." in text
     assert "have not run on a GPU yet" in text
     assert text.count("| tiny, last | 12  | 16  | 2       | float32") == 1  # the fastest form of every shape
     assert "compute-sanitizer: not run (no GPU)." in text

@@ -38,7 +38,8 @@ def features(n: int, width: int, side_by_side: str = "tokens", **options: Any) -
         (features(256, 256), "mean", "rows"),
         (features(255, 256), "mean", "sdpa"),
         (features(400, 256, "channels"), "mean", "sdpa"),
-        (features(400, 256), "last", "sdpa"),
+        (features(64, 2048, "channels"), "last", "rows"),
+        (features(64, 1000), "last", "sdpa"),
     ],
 )
 def test_auto_on_a_cpu(x, pooling, form):
@@ -192,5 +193,9 @@ def test_so_has_the_form_for_cpus_which_maps_of_this_size_do_not_get(monkeypatch
     want, _ = losses("reference", stgcn())
     monkeypatch.setattr(choice, "ROWS_FROM", 0)
     got, mask = losses("auto", stgcn())
+    assert got == pytest.approx(want, rel=EQUAL)
+    assert mask.ran == "rows"
+    want, _ = losses("reference", bigru())
+    got, mask = losses("auto", bigru())
     assert got == pytest.approx(want, rel=EQUAL)
     assert mask.ran == "rows"

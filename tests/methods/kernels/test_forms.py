@@ -27,7 +27,7 @@ from benchmarks.throughput.kernel_cases import (
     wrong,
 )
 from methods import kernels
-from methods.kernels import Form, attention_gradients, joined, pooling, tiles
+from methods.kernels import Form, attention_gradients, joined, pooling, rows, tiles
 from methods.kernels.tiles import Tiles
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -167,6 +167,11 @@ def test_gradients_are_those_of_finite_differences(form):
         return f_s, f_ns
 
     assert torch.autograd.gradcheck(call, names, fast_mode=True)
+
+
+def test_gradients_of_the_last_token_alone_are_those_of_finite_differences():
+    query, pairs = (t.requires_grad_() for t in make(Case("", 3, 5, 6, 2, "last"), torch.float64).projected)
+    assert torch.autograd.gradcheck(lambda q, kv: rows.attend_last(q, kv, 2), (query, pairs))
 
 
 @pytest.mark.parametrize("form", ["sdpa + pool", "joined", "rows"])
