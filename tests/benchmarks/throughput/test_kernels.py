@@ -139,7 +139,7 @@ def test_page_table_and_picture(tmp_path: Path, quick: None, monkeypatch: pytest
     assert {path.suffix for path in page.parent.iterdir()} == {".md", ".csv", ".png", ".svg"}
     found = kernel_page.read(page.with_name(f"{page.name.removesuffix('.md')}.csv"))
     timed = found[found["of the roofline"].notna()]
-    assert len(timed) == 2 * 5  # reference and sdpa at two shapes, rows at one; two passes
+    assert len(timed) == 2 * 6  # reference, sdpa and rows at two shapes, two passes
     assert (timed["p20, ms"] <= timed["p50, ms"]).all()
     floor = timed["floor, ms"] / timed["p50, ms"]
     assert (floor / timed["of the roofline"] - 1).abs().max() < 1e-2
