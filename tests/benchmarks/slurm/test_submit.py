@@ -101,6 +101,15 @@ def test_a_lost_task_is_submitted_again_with_what_waits_for_it(slurm: Slurm) -> 
     assert len(slurm.of("fuse")) == 1
 
 
+def test_a_last_job_that_runs_already_is_left_alone(slurm: Slurm) -> None:
+    slurm.submit("7")
+    lost = ("10_3", "11_3")
+    slurm.jobs = [job._replace(state="RUNNING") if job.id == "12" else job for job in slurm.jobs if job.id not in lost]
+    assert slurm.submit("7") == (16, [("pretrain", 1), ("evaluate", 1), ("fuse", 1)])
+    assert "12" in [job.id for job in slurm.jobs]
+    assert len(slurm.of("fuse")) == 2
+
+
 def test_an_evaluation_that_is_lost_waits_for_its_queued_pretraining(slurm: Slurm) -> None:
     slurm.submit("7")
     slurm.jobs = [job for job in slurm.jobs if job.id not in ("11_2", "11_5")]
