@@ -105,14 +105,16 @@ def banner(scale: str) -> str:
     )
 
 
-def watch(arguments: argparse.Namespace, queued: int) -> str:
-    """What somebody who has submitted `queued` runs can do next."""
-    words = ["--scale", arguments.scale, "--seeds", str(arguments.seeds), "--recipe", arguments.recipe]
-    words += ["--out", str(arguments.out)]
+def watch(arguments: argparse.Namespace, queued: list[str]) -> str:
+    """What somebody can do next who has submitted the runs of these ids."""
+    words = ["show", queued[-1]]  # of one run, what it is judged by
     if arguments.table:
-        words = ["--table", *arguments.table, *words]
+        words = ["status", "--table", *arguments.table, "--scale", arguments.scale, "--recipe", arguments.recipe]
+        words += ["--seeds", str(arguments.seeds), "--data", str(arguments.data)]
+        words += ["--set", *arguments.set] if arguments.set else []
     return (
-        f"\n{queued} runs are with Slurm; nothing runs here. Watch: python bench.py status {shlex.join(words)}\n"
+        f"\n{len(queued)} runs are with Slurm; nothing runs here. Watch: "
+        f"python bench.py {shlex.join([*words, '--out', str(arguments.out)])}\n"
         "If jobs are cancelled or lost, run the same command again."
     )
 

@@ -30,11 +30,11 @@ Say = Callable[[str], None]
 
 def submit(
     campaign: Campaign, cluster: Cluster, *, kernel: Kernel = "auto", retry_failed: bool, dry_run: bool, say: Say
-) -> int:
+) -> list[str]:
     """Submits, or only shows, the arrays that a campaign still needs.
 
     Returns:
-        How many runs are in the queue now; 0 when all that can be done is done.
+        The ids of its runs that are in the queue now; none when all that can be done is done.
     Raises:
         ClusterError: before anything is submitted, when Slurm or cluster.toml is not as it should be.
     """
@@ -53,7 +53,7 @@ def submit(
         if waiting:
             say(f"{len(waiting)} runs are in the queue already: {_some(sorted({queued[i] for i in waiting}))}.")
         if not arrays:
-            return len(waiting)
+            return waiting
         if not todo:
             say("Only the tables are left to write.")
         batches = _batches(cluster, arrays, "CODE" if dry_run else str(take(root).resolve()))
@@ -61,7 +61,7 @@ def submit(
         if dry_run:
             for batch in batches:
                 say(f"\n{_described(batch.array)}\n{batch.script(root)}")
-            return len(waiting)
+            return waiting
         for run in todo:
             campaign.store.write_spec(run)
             if retry_failed:
@@ -70,7 +70,7 @@ def submit(
         for job in (*replaced, *(job.id for job in queue.jobs if job.hopeless)):
             with contextlib.suppress(ClusterError):  # it has just begun or ended
                 ask("scancel", job)
-        return len(waiting) + len(todo)
+        return [*waiting, *(run.id for run in todo)]
 
 
 def _judge(batches: list[Batch], cluster: Cluster, root: Path) -> None:

@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -195,10 +196,12 @@ def test_a_failing_run_leaves_its_siblings_and_says_why(cluster: Cluster, tmp_pa
     bundled.write_text('partition = "debug"\n[pretrain]\nbundle = 8\n')
     poison = ("--set", "batch=57")
     words = ("run", *TABLE, *poison, "--out", tmp_path, "--slurm", bundled)
-    assert cluster.bench(*words).returncode == 0
+    submitted = cluster.bench(*words)
+    assert submitted.returncode == 0
+    watch = shlex.split(submitted.stdout.partition("Watch: python bench.py ")[2].splitlines()[0])
     cluster.drain()
     reason = "56 training samples do not fill one batch of 57; lower `batch`"
-    status = cluster.bench("status", *TABLE, *poison, "--out", tmp_path)
+    status = cluster.bench(*watch)
     assert counts(status.stdout) == {"done": 8, "running": 0, "failed": 4, "missing": 4}, status.stdout
     assert status.stdout.count(reason) == 4
     assert status.returncode == 4
@@ -221,7 +224,10 @@ def test_a_task_that_will_never_start_is_replaced(cluster: Cluster, tmp_path: Pa
     keeping = cluster.file.with_name("keeping.toml")
     keeping.write_text('partition = "debug"\noptions = { kill-on-invalid-dep = "no" }\n')
     words = ("run", "--method", "skeletonclr", "--scale", "smoke", "--out", tmp_path, "--slurm", keeping)
-    assert cluster.bench(*words).returncode == 0
+    submitted = cluster.bench(*words)
+    assert submitted.returncode == 0
+    watch = shlex.split(submitted.stdout.partition("Watch: python bench.py ")[2].splitlines()[0])
+    assert cluster.bench(*watch).returncode == 0, watch
     (pretrain,) = (job for job, (_, _, name) in cluster.tasks().items() if name.startswith("pretrain"))
     cluster.do("scancel", pretrain)
     until(lambda: "DependencyNeverSatisfied" in str(cluster.tasks()), 60, "the evaluation has no hope")

@@ -55,8 +55,8 @@ class Slurm:
         self.sent = []
         campaign = Campaign([TABLES[t] for t in tables], Settings(scale="smoke"), self.root, self.root)
         options = {"retry_failed": False, "dry_run": False} | changes
-        count = module.submit(campaign, CLUSTER, kernel="sdpa", say=self.said.append, **options)
-        return count, [(batch.array.stage, len(batch.array.tasks)) for batch in self.sent]
+        queued = module.submit(campaign, CLUSTER, kernel="sdpa", say=self.said.append, **options)
+        return len(queued), [(batch.array.stage, len(batch.array.tasks)) for batch in self.sent]
 
     def of(self, stage: str) -> list[Submission]:
         """Arrays of a stage that are still queued."""
