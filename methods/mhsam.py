@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from backbones.base import MaskPooling
+from backbones.linear import linear
 from methods.kernels import Form, Kernel, attention_pool, choose, split_heads
 
 
@@ -67,6 +68,6 @@ class AttentionMask(nn.Module):
         """LayerNorm and QKV product; where the last token alone is pooled the others are keys and values only."""
         x, width = self.norm(x), x.shape[-1]
         if pooling == "mean":
-            return self.qkv(x)
+            return linear(x, self.qkv.weight, self.qkv.bias)
         weight, bias = self.qkv.weight, self.qkv.bias
-        return F.linear(x[:, -1:], weight[:width], bias[:width]), F.linear(x, weight[width:], bias[width:])
+        return F.linear(x[:, -1:], weight[:width], bias[:width]), linear(x, weight[width:], bias[width:])
