@@ -153,6 +153,22 @@ def test_zero_switches_augmentation_off_and_the_input_is_never_changed():
     assert torch.equal(x, before)
 
 
+def test_the_draws_of_a_seed_are_those_of_every_record():
+    """Runs are named by their seed: the order and the form of the draws may not change without a new REVISION."""
+    x, g = skeletons(4), generator(7)
+    assert augment.draw_crop(x, 6, g).tolist() == [12, 13, 13, 8]
+    assert augment.draw_shear(x, 0.5, g)[0].tolist() == pytest.approx(
+        [-0.2672384, -0.0749386, -0.292914, 0.1297364, -0.1346838, 0.3512684], abs=1e-7
+    )
+    donor, region = augment.draw_mix(x, (3, 4), (4, 7), False, g)
+    assert donor.tolist() == [1, 2, 3, 0]
+    assert decompose(region[0]) == (frozenset({"left arm", "right arm", "right leg"}), 5, 4)
+    _, region = augment.draw_mix(x, (1, 2), (4, 7), True, g)
+    assert decompose(region[3]) == (frozenset({"right leg", "trunk"}), 10, 4)
+    assert augment.draw_turn(x, g)[0].tolist() == pytest.approx([0.0066783, 0.0169591, 0.3100156], abs=1e-7)
+    assert torch.rand((), generator=g).item() == pytest.approx(0.8098766, abs=1e-7)
+
+
 # --- mixing -------------------------------------------------------------------------------------------------
 
 
