@@ -34,8 +34,8 @@ BATCH, LENGTH, COUNT = 128, 64, 1024  # where not varied
 COMPARED = (16, 128)  # batches at which all forms are measured
 PLAIN = ((0, False), (1, False), (2, False), (0, True), (1, True))
 OURS = "ours, in batch"
-ROUNDS, SECONDS = 5, 0.25  # a turn takes about so long
-FEWEST = 4  # batches of a turn
+ROUNDS, SECONDS = 5, 0.2  # a turn takes about so long
+FEWEST = 2  # batches of a turn
 
 
 @dataclass(frozen=True)
