@@ -262,7 +262,7 @@ def _check(name: str, frames: int, folder: Path) -> bool:
 
 
 def profile(arguments: argparse.Namespace) -> int:
-    """Measures how fast a part is, and writes a table named after this machine."""
+    """Measures how fast a part is, and writes a table, or two, named after this machine."""
     from benchmarks.throughput import kernel_page
     from benchmarks.throughput.registry import measure
 
@@ -271,6 +271,8 @@ def profile(arguments: argparse.Namespace) -> int:
             raise UsageError(f"--compare belongs to profile kernels, not to profile {arguments.profile}")
         print(kernel_page.compare(*arguments.compare))
         return 0
-    path = measure(arguments, _device(arguments.device), print)
-    print(f"\n{path.read_text()}\nWritten to {choices.short(path)}")
+    if arguments.part and arguments.profile != "data":
+        raise UsageError(f"--part belongs to profile data, not to profile {arguments.profile}")
+    for path in measure(arguments, _device(arguments.device), print):
+        print(f"\n{path.read_text()}\nWritten to {choices.short(path)}")
     return 0
