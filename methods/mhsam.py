@@ -57,11 +57,14 @@ class AttentionMask(nn.Module):
         Raises:
             Unsupported: when `kernel` cannot run on this device.
         """
-        x, others = tokens.flatten(0, 1), keys.flatten(0, 1)
+        projected = self._project(tokens.flatten(0, 1), pooling)
+        kind = (projected if isinstance(projected, Tensor) else projected[1]).dtype  # under autocast a smaller one
+        x, others, weight, bias = (
+            t.to(kind) for t in (tokens.flatten(0, 1), keys.flatten(0, 1), self.proj.weight, self.proj.bias)
+        )
         self.ran = choose(self.kernel, x, self.heads, pooling)
-        weight, bias = self.proj.weight, self.proj.bias
-        projected = self._project(x, pooling)
-        pooled = attention_pool(self.ran, projected, self.heads, weight, bias, self.lam, x, others)
+        with torch.autocast(x.device.type, enabled=False):  # every form rounds by itself
+            pooled = attention_pool(self.ran, projected, self.heads, weight, bias, self.lam, x, others)
         return tuple(f.unflatten(0, tokens.shape[:2]).mean(dim=1) for f in pooled)
 
     def _project(self, x: Tensor, pooling: MaskPooling) -> Tensor | tuple[Tensor, Tensor]:
