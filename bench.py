@@ -85,6 +85,9 @@ def parser() -> Parser:
                      help="submit array jobs to Slurm; FILE says what they ask for")  # fmt: skip
     run.add_argument("--dry-run", action="store_true", help="say what would run, and stop")
     run.add_argument("--retry-failed", action="store_true", help="try failed runs again")
+    run.add_argument("--threads", type=_positive, default=1, metavar="N",
+                     help="threads of a worker on the CPU (default 1; other counts round differently, so the record "
+                     "says it): for one long run on idle cores")  # fmt: skip
     run.add_argument("--kernel", choices=KERNELS, default="auto",
                      help="how SkeAttnCLR's mask is computed; all agree within rounding (default auto: what is fastest "
                      "here; triton: our kernels, on a GPU)")  # fmt: skip

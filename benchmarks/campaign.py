@@ -170,14 +170,23 @@ class Campaign:
         return self.plan.todo(self.store, retry_failed)
 
     def execute(
-        self, todo: list[Run], jobs: int | None, device: str, console: Console, kernel: Kernel = "auto"
+        self,
+        todo: list[Run],
+        jobs: int | None,
+        device: str,
+        console: Console,
+        kernel: Kernel = "auto",
+        threads: int = 1,
     ) -> None:
-        """Executes runs on this machine and says how they ended. Device "cuda" means every GPU that is visible."""
+        """Executes runs on this machine and says how they ended. Device "cuda" means every GPU that is visible.
+
+        Without `jobs` the workers' threads together are as many as there are cores.
+        """
         devices = devices_of(device, torch.cuda.device_count())
-        by_default = len(devices) if device.startswith("cuda") else os.cpu_count() or 1  # one process per GPU, or core
+        by_default = len(devices) if device.startswith("cuda") else max(1, (os.cpu_count() or 1) // threads)
         jobs = min(jobs or by_default, len(todo))
         self.store.prepare()
-        machine = Machine(str(self.data.resolve()), device, kernel=kernel)
+        machine = Machine(str(self.data.resolve()), device, threads=threads, kernel=kernel)
         machine.save(self.store.root)  # for execute(root, run_id) elsewhere; these workers are told directly
         for run in todo:
             self.store.write_spec(run)

@@ -58,7 +58,7 @@ def cost(run: Run, speeds: Speeds = CORE) -> float:
         case Pretrain():
             train, test = clips(run.data)
             steps = run.epochs * (train // run.batch)
-            judged = math.ceil(run.epochs / run.monitor_every)
+            judged = math.ceil(run.epochs / run.monitor_every) or 1
             judging = judged * _extract(speeds, run, run.data.frames, train + test)
             return _START + steps * step_of(run, speeds) + judging
         case Evaluate():
