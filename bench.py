@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import gc
 import os
 import signal
 import sys
@@ -201,8 +202,11 @@ def main(words: list[str] | None = None) -> int:
 
 
 def _dispatch(arguments: argparse.Namespace) -> int:
+    gc.disable()  # nothing that is imported is garbage: to look for some, now and at the end, takes a third of the time
     from benchmarks import commands  # slow: everything heavy is behind this line
 
+    gc.freeze()
+    gc.enable()
     try:
         return getattr(commands, arguments.command)(arguments)
     except commands.WRONG_WORDS as error:
@@ -215,5 +219,7 @@ def _dispatch(arguments: argparse.Namespace) -> int:
         return FAILED
 
 
+if __name__ == "__mp_main__":  # what a worker reads first; workers.begin ends it
+    gc.disable()
 if __name__ == "__main__":
     sys.exit(main())

@@ -20,16 +20,18 @@ import typing
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from benchmarks import runs
 from benchmarks.runs import Run
 from protocols import PROTOCOLS
 from protocols.checkpoint import replacing
 from protocols.pretrain import encoder_path
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SCHEMA = 1
 
@@ -158,6 +160,8 @@ class Store:
 
     def frame(self) -> pd.DataFrame:
         """One row per record: run, kind, label, status, seconds and a column per metric."""
+        import pandas as pd  # slow to import, and only this table needs it
+
         keys = ("run", "kind", "label", "status", "seconds")
         rows = [{k: r.get(k) for k in keys} | r.get("metrics", {}) for r in self.all().values()]
         return pd.DataFrame(rows, columns=None if rows else list(keys))
