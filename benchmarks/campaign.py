@@ -216,7 +216,7 @@ class Campaign:
         seeds = {record["spec"]["seed"] for record in records.values() if "seed" in record.get("spec", {})} or {0}
         there = [path for folder in ("tables", "figures", "throughput") for path in (root / folder).glob("*")]
         files = {path.relative_to(root).as_posix() for path in (*there, *writing)}
-        settings = replace(self.settings, recipe="paper", seeds=tuple(sorted(seeds)), overrides=())
+        settings = self.settings.but(recipe="paper", seeds=tuple(sorted(seeds)), overrides=())
         return {root / "README.md": render_index(settings, records, files, _pictures(settings, records))}
 
     def write(self) -> dict[Path, str]:
