@@ -18,7 +18,7 @@ import os
 import socket
 import typing
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA = 1
+LONG = ("history", "per_class", "points", "spec", "traceback")  # what a brief leaves out
 
 
 class StoreError(RuntimeError):
@@ -140,13 +141,29 @@ class Store:
                 found[path.stem] = record
         return found
 
+    def brief(self, run_id: str) -> dict[str, Any] | None:
+        """A record without what is LONG, and with the seed of its spec, if it has one; raises as `record` does."""
+        record = self.record(run_id)
+        if record is None:
+            return None
+        seed = record.get("spec", {}).get("seed")
+        return {key: value for key, value in record.items() if key not in LONG} | (
+            {} if seed is None else {"seed": seed}
+        )
+
+    def briefs(self, run_ids: Iterable[str] | None = None) -> dict[str, dict[str, Any]]:
+        """What there is of these, or of all runs, in short."""
+        if run_ids is None:
+            run_ids = sorted(path.stem for path in self.records.glob("*.json"))
+        return {run_id: brief for run_id in run_ids if (brief := self.brief(run_id))}
+
     def done(self, run: Run, product: bool = False) -> bool:
         """Whether a run has a result and, if asked, also the file that runs after it read.
 
         A fresh clone has records but no encoders: what is only looked at need not run again, what is built upon
         must.
         """
-        record = self.record(run.id)
+        record = self.brief(run.id)
         if record is None or record["status"] != "ok":
             return False
         return not product or all(path.exists() for path in self.products(run))
