@@ -41,7 +41,8 @@ class StoreError(RuntimeError):
     """A file of the store that cannot be used or written, and what to do about it."""
 
 
-def _digest(record: dict[str, Any]) -> str:
+def digest(record: dict[str, Any]) -> str:
+    """By which a record that was changed later is known."""
     text = json.dumps({k: v for k, v in record.items() if k != "digest"}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -105,7 +106,7 @@ class Store:
     def write_record(self, record: dict[str, Any]) -> None:
         """Writes one record atomically, with schema and digest."""
         record = {"schema": SCHEMA, **record}
-        write_json(self.records / f"{record['run']}.json", record | {"digest": _digest(record)})
+        write_json(self.records / f"{record['run']}.json", record | {"digest": digest(record)})
 
     def record(self, run_id: str) -> dict[str, Any] | None:
         """The record of a run, ok or failed, or None.
@@ -122,7 +123,7 @@ class Store:
             raise StoreError(f"{path} is not JSON ({error}); delete it and run the same command again") from error
         if record.get("schema") != SCHEMA:
             raise StoreError(f"{path} has schema {record.get('schema')}; this version reads {SCHEMA}")
-        if record.get("digest") != _digest(record):
+        if record.get("digest") != digest(record):
             raise StoreError(f"{path} was changed after it was written; delete it and run the same command again")
         return record
 

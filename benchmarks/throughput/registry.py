@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.recipes import Settings
-from benchmarks.throughput import data, gru, kernels, train
+from benchmarks.throughput import data, gru, kernels, overhead, train
 
 
 def measure(arguments: argparse.Namespace, device: str, say: Callable[[str], None]) -> Path:
@@ -21,6 +21,8 @@ def measure(arguments: argparse.Namespace, device: str, say: Callable[[str], Non
             return gru.profile(device, arguments.batch or 16, arguments.steps or 5, cores, out, say)
         case "kernels":
             return kernels.profile(device, arguments.seconds, out, say)
+        case "overhead":
+            return overhead.profile(arguments.jobs or cores, arguments.steps or 3, out, say)
         case "train":
             scale = "full" if arguments.scale == "auto" else arguments.scale
             batch = arguments.batch or (train.CPU_BATCH if device == "cpu" and scale == "full" else None)
