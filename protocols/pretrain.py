@@ -97,7 +97,7 @@ def pretrain(
         after_epoch=after_epoch,
     )
     if not epochs:
-        history = [{"epoch": 0} | after_epoch(-1, [])]
+        history.append({"epoch": 0, **after_epoch(-1, history)})
     monitored = [entry for entry in history if key in entry]
     best = max(monitored, key=lambda entry: entry[key])  # the earliest of equals
     metrics = {f"knn{k}": monitored[-1][f"knn{k}"] for k in monitor.ks}
