@@ -203,11 +203,11 @@ def main(words: list[str] | None = None) -> int:
 
 
 def _dispatch(arguments: argparse.Namespace) -> int:
-    gc.disable()  # nothing that is imported is garbage: to look for some, now and at the end, takes a third of the time
     from benchmarks import commands  # slow: everything heavy is behind this line
 
-    gc.freeze()
-    gc.enable()
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
     try:
         return getattr(commands, arguments.command)(arguments)
     except commands.WRONG_WORDS as error:
@@ -220,7 +220,7 @@ def _dispatch(arguments: argparse.Namespace) -> int:
         return FAILED
 
 
-if __name__ == "__mp_main__":  # what a worker reads first; workers.begin ends it
-    gc.disable()
+if __name__ in ("__main__", "__mp_main__"):  # until _dispatch, in a worker until workers.begin
+    gc.disable()  # nothing that is imported is garbage: to look for some, now and at the end, takes a third of the time
 if __name__ == "__main__":
     sys.exit(main())
