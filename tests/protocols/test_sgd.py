@@ -33,7 +33,7 @@ def test_it_is_pytorchs_bit_for_bit(nesterov: bool) -> None:
     theirs.load_state_dict(ours.state_dict())
     steps = [
         sgd.build(ours.parameters()),
-        torch.optim.SGD(theirs.parameters(), lr=0.3, momentum=0.9, weight_decay=1e-4, nesterov=nesterov),
+        torch.optim.SGD(theirs.parameters(), lr=0.3, momentum=0.9, weight_decay=1e-4, nesterov=nesterov, fused=True),
     ]
     for turn in range(4):
         x = torch.randn(3, 7, generator=torch.Generator().manual_seed(turn))
