@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from methods import Encoder
 from protocols.base import Context, Progress, Result, Splits, derive
-from protocols.features import extract
+from protocols.features import extract_once
 from protocols.metrics import accuracies
 from protocols.sgd import SGD
 
@@ -79,8 +79,8 @@ def train(features: Tensor, labels: Tensor, classes: int, config: Config, seed: 
 def run(encoder: Encoder, splits: Splits, stream: str, seed: int, config: Config, context: Context) -> Result:
     """Top-1, top-5 and per-class accuracy of the reported epoch; "best" and "last" top-1 are both recorded."""
     context.report(Progress("linear", 0, config.epochs, "features", 0.0))
-    features, labels = extract(encoder, splits.train, stream, context.device)
-    test_features, test_labels = extract(encoder, splits.test, stream, context.device)
+    features, labels = extract_once(encoder, splits.train, stream, context.device)
+    test_features, test_labels = extract_once(encoder, splits.test, stream, context.device)
     if config.standardise:
         mean, deviation = features.mean(dim=0), features.std(dim=0).clamp(min=1e-8)
         features, test_features = (features - mean) / deviation, (test_features - mean) / deviation
