@@ -70,7 +70,7 @@ def _contents(encoder: Encoder) -> bytes:
         found.update(repr((name, type(module).__qualname__, sorted(plain.items()))).encode())
     for name, tensor in itertools.chain(encoder.backbone.named_parameters(), encoder.backbone.named_buffers()):
         found.update(repr((name, tensor.dtype, tuple(tensor.shape))).encode())
-        found.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+        found.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
     return found.digest()
 
 
