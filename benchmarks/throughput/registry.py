@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.recipes import Settings
-from benchmarks.throughput import data, gru, kernels, train
+from benchmarks.throughput import data, evaluation, gru, kernels, train
 
 
 def measure(arguments: argparse.Namespace, device: str, say: Callable[[str], None]) -> Path:
@@ -21,6 +21,10 @@ def measure(arguments: argparse.Namespace, device: str, say: Callable[[str], Non
             return gru.profile(device, arguments.batch or 16, arguments.steps or 5, cores, out, say)
         case "kernels":
             return kernels.profile(device, arguments.seconds, out, say)
+        case "protocols":
+            default = evaluation.Sizes()
+            sizes = evaluation.Sizes(arguments.samples or default.samples, rounds=arguments.steps or default.rounds)
+            return evaluation.profile(sizes, device, cores, out, say)
         case "train":
             scale = "full" if arguments.scale == "auto" else arguments.scale
             batch = arguments.batch or (train.CPU_BATCH if device == "cpu" and scale == "full" else None)

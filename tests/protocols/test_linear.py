@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from benchmarks.throughput import plain_evaluation
 from protocols import Context, derive, linear
 from protocols.features import calibrate, extract
 from protocols.sgd import SGD
@@ -24,24 +25,10 @@ def test_training_on_cached_features_equals_running_the_encoder_every_step() -> 
     features, labels = extract(encoder, data.train, "joint", torch.device("cpu"))
     cached = linear.train(features, labels, 3, CONFIG, 0, lambda epoch, classifier: None)
 
-    torch.manual_seed(derive(0, "init"))
-    plain = torch.nn.Linear(16, 3)
-    torch.nn.init.normal_(plain.weight, 0.0, 0.02)
-    torch.nn.init.zeros_(plain.bias)
-    optimiser = torch.optim.SGD(plain.parameters(), lr=0.5, momentum=0.9)
-    encoder.eval()
-    x, y = data.train.tensors(torch.device("cpu"))
-    for epoch in range(CONFIG.epochs):
-        optimiser.param_groups[0]["lr"] = 0.5 if epoch < 6 else 0.05
-        order = torch.randperm(len(x), generator=torch.Generator().manual_seed(derive(0, "order", epoch)))
-        for rows in order.split(8):
-            with torch.no_grad():
-                pooled = encoder(x[rows]).pooled
-            loss = F.cross_entropy(plain(pooled), y[rows])
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
+    plain = plain_evaluation.train_linear(encoder, data.train, "joint", 3, CONFIG, 0, torch.device("cpu"))
     torch.testing.assert_close(cached.weight, plain.weight, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(cached.bias, plain.bias, rtol=1e-4, atol=1e-5)
+    assert torch.equal(cached(features).argmax(dim=1), plain(features).argmax(dim=1))
 
 
 @pytest.mark.parametrize(
