@@ -54,7 +54,7 @@ class Sizes:
 
     samples: int = 2000  # that train a linear classifier
     small: int = 128  # of them, at 16 frames and width 8, where the plain form runs all its epochs
-    shared: int = 384  # training samples, and half as many test samples, of the evaluations that share features
+    shared: int = 192  # training samples, and half as many test samples, of the evaluations that share features
     frames: int = 64
     width: int = 16  # of ST-GCN
     epochs: int = 100
@@ -127,10 +127,12 @@ def measure_shared(sizes: Sizes, device: str) -> list[dict[str, Any]]:
     """KNN, linear with and without standardised features, and t-SNE of one encoder after the other."""
     context = Context(torch.device(device))
     data = clips(sizes.shared, sizes.frames, sizes.shared // 2)
-    x = data.train.x.copy()  # can be written to, so that nothing of it is remembered
-    alone = Splits(data.train._replace(x=x), data.test._replace(x=x), data.classes)
     config = linear.Config(GENTLE, epochs=sizes.epochs, batch=64)
     seeds = itertools.count()  # every round has an encoder that nobody remembers
+
+    def writable(splits: Splits) -> Splits:
+        x = splits.train.x.copy()  # so that nothing of it is remembered
+        return Splits(splits.train._replace(x=x), splits.test._replace(x=x), splits.classes)
 
     def evaluate(splits: Splits) -> None:
         encoder = network(sizes.width, next(seeds)).to(context.device)
@@ -139,7 +141,8 @@ def measure_shared(sizes: Sizes, device: str) -> list[dict[str, Any]]:
             linear.run(encoder, splits, "joint", 0, replace(config, standardise=standardise), context)
         embed.run(encoder, splits, "joint", 0, embed.Config(iterations=250), context)
 
-    evaluate(alone)  # scikit-learn is slow to import
+    evaluate(clips(64, 16, 32))  # scikit-learn is slow to import
+    alone = writable(data)
     seconds = in_turn({ALONE: lambda: evaluate(alone), SHARED: lambda: evaluate(data)}, sizes.rounds, device)
     size = f"{sizes.shared} + {sizes.shared // 2} clips of {sizes.frames} frames, width {sizes.width}"
     return lines("KNN, linear twice, t-SNE", size, seconds)

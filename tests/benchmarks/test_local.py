@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from benchmarks.execute import Machine
+from benchmarks.execute import Machine, execute
 from benchmarks.local import _Worker, _Workers, run_all
 from benchmarks.plan import Plan
 from benchmarks.recipes import Settings
 from benchmarks.runs import Evaluate, Pretrain, Run
 from benchmarks.store import Store
 from benchmarks.tables import TABLES, Cell
-from protocols import Progress
+from protocols import Progress, features, knn
 from protocols.sgd import SGD
 
 
@@ -167,6 +167,23 @@ def test_a_free_worker_goes_on_with_the_encoder_that_it_knows(table: tuple[Store
     notes = Notes(store)
     assert set(run_all(runs, str(store.root), Machine(), 1, notes).statuses.values()) == {"ok"}
     assert [runs.index(run) for run, _ in notes.ended] == [0, 2, 4, 1, 3, 5], "else 0 to 5"
+
+
+def test_the_last_monitor_pass_of_a_pretraining_serves_its_evaluations(
+    table: tuple[Store, list[Run]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, (trained, judged) = table
+    assert isinstance(judged, Evaluate)
+    again = replace(judged, protocol="knn", config=knn.Config(ks=(3,), k=3))
+    store.write_spec(again)
+    extracted: list[str] = []
+    plain = features.extract
+    monkeypatch.setattr(features, "_remembered", [])
+    monkeypatch.setattr(features, "extract", lambda *given: (extracted.append(running), plain(*given))[1])
+    for run in (trained, judged, again):
+        running = type(run).__name__
+        assert execute(str(store.root), run.id, machine=Machine()) == "ok"
+    assert extracted == ["Pretrain", "Pretrain"], "both sides; one epoch, so that its encoder is the one selected"
 
 
 def test_the_worker_that_knows_an_encoder_gets_its_runs(table: tuple[Store, list[Run]]) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from protocols import knn
 
@@ -45,6 +46,30 @@ def test_the_nearest_of_many_are_the_nearest_of_few() -> None:
         alone, rows = knn.neighbours(query, bank, k)
         assert torch.equal(similarity[:, :k], alone)
         assert torch.equal(index[:, :k], rows)
+
+
+def test_neighbours_are_scikit_learns() -> None:
+    bank, query = unit(3000, 16, 0), unit(400, 16, 1)
+    _, index = knn.neighbours(query, bank, 40)
+    expected = NearestNeighbors(n_neighbors=40).fit(bank.numpy()).kneighbors(query.numpy(), return_distance=False)
+    assert np.array_equal(index.numpy(), expected)
+
+
+def test_no_block_takes_more_than_its_share_of_memory() -> None:
+    class Sizes(TorchDispatchMode):
+        most = 0
+
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            made = func(*args, **kwargs or {})
+            for tensor in made if isinstance(made, tuple | list) else (made,):
+                if isinstance(tensor, torch.Tensor):
+                    self.most = max(self.most, tensor.numel() * tensor.element_size())
+            return made
+
+    bank, query = unit(20_000, 2, 0), unit(3000, 2, 1)
+    with Sizes() as sizes:
+        knn.neighbours(query, bank, 40)
+    assert 2**24 < sizes.most <= 2**25, "all at once are 240 MB"
 
 
 def test_duplicates_change_who_votes_but_not_with_what_weight() -> None:
