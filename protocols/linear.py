@@ -62,18 +62,19 @@ def train(features: Tensor, labels: Tensor, classes: int, config: Config, seed: 
     x = torch.cat([features, features.new_ones(len(features), 1)], dim=1)  # the bias is the weight of a constant
     weight = torch.cat([head.weight, head.bias[:, None]], dim=1)
     velocity, gradient = torch.zeros_like(weight), torch.empty_like(weight)
-    minus_one = features.new_full((batch, 1), -1.0)
+    given, minus_one = x.new_empty(batch, x.shape[1]), x.new_full((batch, 1), -1.0)
     for epoch in range(config.epochs):
         lr = config.sgd.rate(epoch)
         generator = torch.Generator().manual_seed(derive(seed, "order", epoch))
         order = torch.randperm(len(features), generator=generator)[: steps * batch].to(features.device)
-        logits, y = features.new_zeros(1, classes), labels[:1]
-        for rows, y in zip(x[order].split(batch), labels[order].split(batch), strict=True):
-            logits = rows @ weight.t()
+        logits, targets = features.new_zeros(1, classes), labels[order].split(batch)
+        for rows, y in zip(order.split(batch), targets, strict=True):
+            torch.index_select(x, 0, rows, out=given)
+            logits = given @ weight.t()
             error = logits.softmax(dim=1).scatter_add_(1, y[:, None], minus_one)
-            torch.addmm(gradient, error.t(), rows, beta=0, alpha=1 / batch, out=gradient)
+            torch.addmm(gradient, error.t(), given, beta=0, alpha=1 / batch, out=gradient)
             config.sgd.step(weight, velocity, gradient, lr)
-        loss = F.cross_entropy(logits, y)
+        loss = F.cross_entropy(logits, targets[-1])
         if not torch.isfinite(loss):
             raise FloatingPointError(
                 f"the linear classifier's loss is {loss.item()} in epoch {epoch + 1}; lower its learning rate "
