@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 MaskPooling = Literal["mean", "last"]
@@ -48,7 +49,36 @@ def person_rows(x: Tensor) -> Tensor:
     return x.movedim(4, 1).flatten(0, 1)
 
 
-def grid_features(maps: Tensor, persons: int) -> Features:
-    """Feature maps (B * M, C, T', V) -> Features: frame-major tokens, pooled as the mean over tokens and persons."""
-    tokens = maps.flatten(2).transpose(1, 2).unflatten(0, (-1, persons))
-    return Features(tokens, tokens.mean(dim=(1, 2)))
+def distinct_rows(rows: Tensor) -> tuple[Tensor, Tensor] | None:
+    """Persons that are there, followed by one absent one (R', ...), and which of them each row is (R,).
+
+    None when fewer than two rows are absent, which is: all zero. Waits for the device.
+    """
+    there = (rows != 0).flatten(1).any(dim=1)
+    count = int(there.sum())
+    if len(rows) - count < 2:
+        return None
+    which = torch.where(there, there.cumsum(0) - 1, count)
+    return torch.cat([rows[there], rows.new_zeros(1, *rows.shape[1:])]), which
+
+
+class PersonBackbone(Backbone):
+    """A backbone that reads every person of a sample alone.
+
+    An absent person is all zeros and still counts: its features are not zero, because of biases and batch statistics.
+    So do all releases. In evaluation mode, where rows do not see each other, all absent ones have the same features,
+    which are computed once.
+    """
+
+    def maps(self, rows: Tensor) -> Tensor:
+        """rows (R, 3, T, V), metres -> feature maps (R, C, T', V)."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Features:
+        """x (B, 3, T, V, M), metres -> Features: frame-major tokens, pooled as the mean over tokens and persons."""
+        rows = person_rows(x)
+        alone = not any(module.training for module in self.modules())  # BatchNorm may be trained by itself
+        found = distinct_rows(rows) if alone else None
+        maps = self.maps(rows) if found is None else self.maps(found[0])[found[1]]
+        tokens = maps.flatten(2).transpose(1, 2).unflatten(0, (-1, x.shape[4]))
+        return Features(tokens, tokens.mean(dim=(1, 2)))

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from backbones import skeleton
-from backbones.base import Backbone, Features, grid_features, person_rows
+from backbones.base import PersonBackbone
 
 SLOPE = 0.1  # of every leaky ReLU
 LONGEST = 300  # frames, of any clip of any data set
@@ -105,11 +105,8 @@ class FrameConvolution(nn.Module):
         return F.leaky_relu(self.shortcut(x) + self.dropout(self.out(x)), SLOPE)
 
 
-class DSTA(Backbone):
-    """(B, 3, T, V, M) -> tokens (B, M, T/4 * V, C), frame-major, and pooled (B, C), the mean over tokens and persons.
-
-    Like ST-GCN it counts an absent person.
-    """
+class DSTA(PersonBackbone):
+    """(B, 3, T, V, M) -> tokens (B, M, T/4 * V, C), frame-major, and pooled (B, C)."""
 
     REVISION: ClassVar[int] = 1
 
@@ -155,15 +152,15 @@ class DSTA(Backbone):
             frames = -(-frames // stride)
         return frames, skeleton.V
 
-    def forward(self, x: Tensor) -> Features:
-        """x (B, 3, T, V, M) -> Features.
+    def maps(self, rows: Tensor) -> Tensor:
+        """rows (R, 3, T, V) -> (R, C, T / 4, V).
 
         Raises:
             ValueError: for more frames than the positional encoding has.
         """
-        if x.shape[2] > LONGEST:
-            raise ValueError(f"DSTA encodes the positions of {LONGEST} frames, got {x.shape[2]}")
-        out = F.leaky_relu(self.stem(person_rows(x)), SLOPE)
+        if rows.shape[2] > LONGEST:
+            raise ValueError(f"DSTA encodes the positions of {LONGEST} frames, got {rows.shape[2]}")
+        out = F.leaky_relu(self.stem(rows), SLOPE)
         for joints, frames in zip(self.joints, self.frames, strict=True):
             out = frames(joints(out).transpose(2, 3)).transpose(2, 3)
-        return grid_features(out, persons=x.shape[4])
+        return out

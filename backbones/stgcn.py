@@ -14,32 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from backbones import skeleton
-from backbones.base import Backbone, Features, grid_features
-
-
-class GraphConv(nn.Module):
-    """out[w] = sum over k, v of (W_k x + b_k)[v] A[k, v, w], with the mixing over joints done first.
-
-    Mixing and the 1x1 convolution commute, and there are never fewer output than input channels in an ST-GCN
-    block, so mixing first is the cheaper order. The bias then meets the column sums of A.
-    """
-
-    def __init__(self, channels_in: int, channels_out: int, subsets: int) -> None:
-        super().__init__()
-        self.subsets = subsets
-        self.conv = nn.Conv2d(channels_in, subsets * channels_out, kernel_size=1)
-
-    def forward(self, x: Tensor, adjacency: Tensor) -> Tensor:
-        """(R, C, T, V), (K, V, V) -> (R, C', T, V)."""
-        rows, channels, frames, joints = x.shape
-        mixed = torch.matmul(x.reshape(-1, joints), adjacency.transpose(0, 1).reshape(joints, -1))
-        mixed = mixed.view(rows, channels, frames, self.subsets, joints)
-        mixed = mixed.permute(0, 3, 1, 2, 4).reshape(rows, self.subsets * channels, frames, joints)
-        weight = self.conv.weight.view(self.subsets, -1, channels).transpose(0, 1)
-        out = F.conv2d(mixed, weight.reshape(-1, self.subsets * channels, 1, 1))
-        assert self.conv.bias is not None
-        bias = self.conv.bias.view(self.subsets, -1).t() @ adjacency.sum(dim=1)  # (C', V)
-        return out + bias[:, None, :]
+from backbones.base import PersonBackbone
+from backbones.dropout import Dropout
+from backbones.graph_conv import Edges, GraphConv, edges_of
 
 
 class Block(nn.Module):
@@ -53,7 +30,7 @@ class Block(nn.Module):
         self.gcn_norm = nn.BatchNorm2d(channels_out)
         self.tcn = nn.Conv2d(channels_out, channels_out, (9, 1), (stride, 1), (4, 0))
         self.tcn_norm = nn.BatchNorm2d(channels_out)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.residual = residual
         self.shortcut: nn.Module = nn.Identity()
         if residual and (channels_in != channels_out or stride != 1):
@@ -61,19 +38,17 @@ class Block(nn.Module):
                 nn.Conv2d(channels_in, channels_out, 1, (stride, 1)), nn.BatchNorm2d(channels_out)
             )
 
-    def forward(self, x: Tensor, adjacency: Tensor) -> Tensor:
+    def forward(self, x: Tensor, adjacency: Tensor, edges: Edges) -> Tensor:
         """(R, C, T, V) -> (R, C', T / stride, V)."""
-        out = torch.relu(self.gcn_norm(self.gcn(x, adjacency)))
+        out = F.relu(self.gcn_norm(self.gcn(x, adjacency, edges)), inplace=True)
         out = self.dropout(self.tcn_norm(self.tcn(out)))
-        return torch.relu(out + self.shortcut(x)) if self.residual else torch.relu(out)
+        if self.residual:
+            out = out.add_(self.shortcut(x))
+        return F.relu(out, inplace=True)
 
 
-class STGCN(Backbone):
-    """(B, 3, T, V, M) -> tokens (B, M, T/4 * V, C), frame-major, and pooled (B, C).
-
-    Pooling is the mean over tokens, then over all M persons. An absent person is all zeros and still counts:
-    its features are not zero, because of biases and batch statistics. So do all releases.
-    """
+class STGCN(PersonBackbone):
+    """(B, 3, T, V, M) -> tokens (B, M, T/4 * V, C), frame-major, and pooled (B, C)."""
 
     REVISION: ClassVar[int] = 1
 
@@ -91,6 +66,7 @@ class STGCN(Backbone):
         super().__init__()
         adjacency = skeleton.graph(config.graph)
         self.register_buffer("adjacency", adjacency, persistent=False)
+        self.edges = edges_of(adjacency)
         self.width = config.out
         subsets, joints, _ = adjacency.shape
         h = config.width
@@ -112,14 +88,14 @@ class STGCN(Backbone):
             frames = (frames + 1) // 2
         return frames, skeleton.V
 
-    def forward(self, x: Tensor) -> Features:
-        """x (B, 3, T, V, M) -> Features."""
-        batch, coordinates, frames, joints, persons = x.shape
-        rows = x.permute(0, 4, 3, 1, 2).reshape(batch * persons, joints * coordinates, frames)
-        rows = self.data_norm(rows).view(batch * persons, joints, coordinates, frames)
-        out = rows.permute(0, 2, 3, 1).contiguous()
+    def maps(self, rows: Tensor) -> Tensor:
+        """rows (R, 3, T, V) -> (R, C, T / 4, V)."""
+        count, coordinates, frames, joints = rows.shape
+        normed = self.data_norm(rows.permute(0, 3, 1, 2).reshape(count, joints * coordinates, frames))
+        layout = torch.channels_last if rows.is_cpu else torch.contiguous_format  # graph_conv.py says why
+        out = normed.view(count, joints, coordinates, frames).permute(0, 2, 3, 1).contiguous(memory_format=layout)
         adjacency: Tensor = self.get_buffer("adjacency")
         for i, block in enumerate(self.blocks):
             weighted = adjacency if self.edge_importance is None else adjacency * self.edge_importance[i]
-            out = block(out, weighted)
-        return grid_features(out, persons)
+            out = block(out, weighted, self.edges)
+        return out

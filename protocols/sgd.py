@@ -32,6 +32,7 @@ class SGD:
             momentum=self.momentum,
             weight_decay=self.weight_decay,
             nesterov=self.nesterov,
+            fused=True,
         )
 
     def step(self, weight: Tensor, velocity: Tensor, gradient: Tensor, lr: float) -> None:

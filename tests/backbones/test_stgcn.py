@@ -5,13 +5,11 @@ from __future__ import annotations
 import runpy
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
 
 from backbones import STGCN
-from backbones.stgcn import GraphConv
 from tests import official
 
 SMALL = STGCN.Config(width=16, dropout=0.0)
@@ -135,17 +133,21 @@ def test_dropout_acts_in_training_only_and_never_in_the_first_block():
         assert torch.equal(net(x).pooled, net(x).pooled)
 
 
-def test_graph_convolution_equals_the_textbook_order():
-    """First W_k x + b_k, then the sum over neighbours, entry by entry."""
+@pytest.mark.parametrize("persons", [1, 2])
+def test_absent_persons_are_computed_once_in_evaluation_and_never_in_training(persons: int) -> None:
     torch.manual_seed(0)
-    layer = GraphConv(3, 5, 2)
-    x, adjacency = torch.randn(2, 3, 4, 6), torch.rand(2, 6, 6)
+    net = STGCN(STGCN.Config(width=4, out=8, dropout=0.0)).eval()
+    x = torch.randn(6, 3, 16, 25, persons)
+    x[[1, 2, 4], ..., persons - 1] = 0
+    seen: list[int] = []
+    net.blocks[0].register_forward_pre_hook(lambda block, inputs: seen.append(len(inputs[0])))
     with torch.no_grad():
-        y = layer.conv(x).view(2, 2, 5, 4, 6).numpy()  # (R, K, C', T, V)
-        got = layer(x, adjacency)
-    want = np.zeros((2, 5, 4, 6), np.float32)
-    for k in range(2):
-        for v in range(6):
-            for w in range(6):
-                want[..., w] += y[:, k, :, :, v] * float(adjacency[k, v, w])
-    near(got, want, 1e-5)
+        got, alone = net(x), [net(x[i : i + 1]) for i in range(6)]
+        net.train()(x)
+        next(m for m in net.eval().modules() if isinstance(m, torch.nn.BatchNorm2d)).train()
+        net(x)
+    rows = 6 * persons
+    assert seen[0] == rows - 2, "three absent persons are one row"
+    assert seen[-2:] == [rows, rows], "batch statistics see all of them"
+    assert official.error(got.tokens, torch.cat([each.tokens for each in alone])) < 1e-6
+    assert official.error(got.pooled, torch.cat([each.pooled for each in alone])) < 1e-6

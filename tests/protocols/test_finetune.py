@@ -23,7 +23,7 @@ CONFIG = finetune.Config(
 
 
 def calibrated(data, name: str = "skeletonclr") -> Encoder:
-    encoder = method(name).encoder()
+    encoder = method(name, dropout=0.0).encoder()
     calibrate(encoder, data.train, "joint", CPU)
     return encoder
 
@@ -39,6 +39,7 @@ def supervised(data) -> Encoder:
         optimiser.zero_grad()
         trained.loss({"query": x, "labels": y}, At(0, step, 20, 1))["cross entropy"].backward()
         optimiser.step()
+    calibrate(trained.encoder(), data.train, "joint", CPU)  # twenty steps leave the statistics behind the weights
     return trained.encoder()
 
 

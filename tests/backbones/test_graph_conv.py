@@ -1,0 +1,71 @@
+"""Graph convolution: both ways of mixing are the textbook's sum, with its gradients."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from backbones import skeleton
+from backbones.graph_conv import Edges, GraphConv, MixAlongEdges, _along_edges, _by_matrix, edges_of
+from tests import official
+
+DENSE = torch.rand(2, 6, 6, generator=torch.Generator().manual_seed(0))
+
+
+def textbook(layer: GraphConv, x: torch.Tensor, adjacency: torch.Tensor) -> torch.Tensor:
+    """First W_k x + b_k, then the sum over neighbours, entry by entry."""
+    subsets, joints, _ = adjacency.shape
+    y = layer.conv(x).unflatten(1, (subsets, -1)).numpy()  # (R, K, C', T, V)
+    out = np.zeros((len(x), y.shape[2], *x.shape[2:]), np.float32)
+    for k in range(subsets):
+        for v in range(joints):
+            for w in range(joints):
+                out[..., w] += y[:, k, :, :, v] * float(adjacency[k, v, w])
+    return torch.from_numpy(out)
+
+
+@pytest.mark.parametrize("name", ["agcn", "stgcn", "every edge"])
+def test_equals_the_textbook_order(name: str) -> None:
+    torch.manual_seed(0)
+    adjacency = DENSE if name == "every edge" else skeleton.graph(name)
+    layer = GraphConv(3, 5, len(adjacency))
+    x = torch.randn(2, 3, 4, adjacency.shape[1])
+    with torch.no_grad():
+        got, want = layer(x, adjacency, edges_of(adjacency)), textbook(layer, x, adjacency)
+    assert official.error(got, want) < 1e-5
+
+
+@pytest.mark.parametrize("name", ["agcn", "stgcn"])
+def test_edges_and_matrix_give_the_same_features_and_gradients(name: str) -> None:
+    graph = skeleton.graph(name).double()
+    edges, found = edges_of(graph), []
+    for mix in (lambda x, a: _along_edges(x, a, edges), _by_matrix):
+        torch.manual_seed(0)
+        x = torch.randn(2, 3, 4, skeleton.V, dtype=torch.float64, requires_grad=True)
+        importance = torch.rand(graph.shape, dtype=torch.float64, requires_grad=True)
+        mixed = mix(x, graph * importance)
+        (mixed * torch.linspace(-1, 1, mixed.numel(), dtype=torch.float64).view(mixed.shape)).sum().backward()
+        found.append((mixed, x.grad, importance.grad))
+    for ours, plain in zip(*found, strict=True):
+        torch.testing.assert_close(ours, plain)
+
+
+def test_every_edge_is_followed_once_in_both_directions() -> None:
+    for name, count in (("agcn", 73), ("stgcn", 73)):
+        graph = skeleton.graph(name)
+        assert int((graph != 0).sum()) == count
+        for way in edges_of(graph):
+            weights = torch.cat([way.weight, way.more[2] if way.more else way.weight[:0]])
+            there = weights[graph.flatten()[weights] != 0]
+            assert sorted(there.tolist()) == graph.flatten().nonzero().flatten().tolist(), name
+
+
+def test_the_gradient_is_that_of_the_function() -> None:
+    torch.manual_seed(0)
+    adjacency = (torch.rand(2, 4, 4) * (torch.rand(2, 4, 4) < 0.6)).double()
+    edges: Edges = edges_of(adjacency)
+    where = adjacency != 0
+    x = torch.randn(3, 4, 2, dtype=torch.float64, requires_grad=True)
+    factor = torch.rand(2, 4, 4, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x, f: MixAlongEdges.apply(x, f * where, edges), (x, factor))
