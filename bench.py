@@ -18,7 +18,7 @@ from typing import NoReturn
 OK, USAGE, MISSING, FAILED, STOPPED = 0, 2, 3, 4, 130
 TABLES = (*map(str, range(1, 19)), "irds")
 FIGURES = ("skeletons", "5", "6", "tsne-irds", "knn", "dots", "per-class", "attention")
-PROFILES = ("data", "gru", "kernels", "overhead", "train")
+PROFILES = ("data", "gru", "kernels", "overhead", "protocols", "train")
 KERNELS = ("auto", "triton", "sdpa", "reference")
 HERE = Path(__file__).resolve().parent
 
@@ -151,7 +151,9 @@ def parser() -> Parser:
     profile.add_argument("--compare", nargs=2, type=Path, metavar="CSV",
                          help="kernels: measure nothing, compare two files that it wrote")  # fmt: skip
     profile.add_argument("--steps", type=_positive, metavar="N",
-                         help="train: of a round (default 2); gru: rounds (5); overhead: rounds (3)")  # fmt: skip
+                         help="train: of a round (default 2); rounds of gru (5), overhead, protocols (3)")  # fmt: skip
+    profile.add_argument("--samples", type=_positive, metavar="N",
+                         help="protocols: clips that train a linear classifier (default 2000)")  # fmt: skip
     command("doctor", "check this machine and installation", common)
     return top
 

@@ -79,7 +79,7 @@ def _evaluation(speeds: Speeds, run: Evaluate) -> float:
     extract = partial(_extract, speeds, run.encoder, run.data.frames)
     match run.config:
         case embed.Config(share=share):
-            return extract(round(share * train)) + _POINT * share * train
+            return extract(train) + _POINT * share * train
         case linear.Config(epochs=epochs, batch=batch):
             return extract(train + test) + _STEP * epochs * (train // batch)
         case semi.Config(share=share, finetune=config):

@@ -1,6 +1,7 @@
 """Runs on this machine: worker processes that are reused, one run each at a time, parents before children.
 
-A worker that dies takes one run with it, which is done again by a fresh worker once; the table goes on.
+A worker that is free takes the first run that is ready, or rather one that judges the encoder it handled last, because
+it remembers that encoder's features. One that dies takes one run with it, which is done again by a fresh worker once.
 Workers end with the process that started them, however that ends. With several GPUs each worker keeps to one.
 """
 
@@ -19,7 +20,7 @@ import torch
 
 from benchmarks import workers
 from benchmarks.execute import Machine, execute
-from benchmarks.runs import Run
+from benchmarks.runs import Evaluate, Fuse, Pretrain, Run
 from protocols import Progress
 
 ASK_AGAIN = 1.0  # seconds between questions about a run that another process has claimed
@@ -64,12 +65,13 @@ def run_all(
     deaths: Counter[str] = Counter()
     crew = _Workers(root, [replace(machine, device=device) for device in devices] or [machine])
 
-    def ready() -> Run | None:
+    def ready() -> list[Run]:
         open_runs = waiting.keys() | crew.busy.keys()
-        for run in waiting.values():
-            if again.get(run.id, 0.0) <= time.monotonic() and not any(p.id in open_runs for p in run.parents):
-                return run
-        return None
+        return [
+            run
+            for run in waiting.values()
+            if again.get(run.id, 0.0) <= time.monotonic() and not any(p.id in open_runs for p in run.parents)
+        ]
 
     def settle(run: Run, status: str) -> None:
         outcome.statuses[run.id] = status
@@ -77,7 +79,8 @@ def run_all(
 
     try:
         while waiting or crew.busy:
-            while len(crew.busy) < jobs and (run := ready()):
+            while len(crew.busy) < jobs and (runs := ready()):
+                run = crew.choose(runs)
                 del waiting[run.id]
                 if all(outcome.statuses.get(parent.id, "ok") == "ok" for parent in run.parents):
                     crew.give(run)
@@ -99,11 +102,23 @@ def run_all(
     return outcome
 
 
+def _encoder(run: Run) -> str | None:
+    """The id of the encoder that a run trains or judges; a fusion has none."""
+    match run:
+        case Pretrain():
+            return run.id
+        case Evaluate():
+            return run.encoder.id
+        case Fuse():
+            return None
+
+
 @dataclass
 class _Worker:
     process: SpawnProcess
     pipe: Connection
     machine: Machine
+    encoder: str | None = None  # id of the encoder that it handled last
 
 
 class _Workers:
@@ -115,10 +130,17 @@ class _Workers:
         self.idle: list[_Worker] = []
         self.busy: dict[str, tuple[Run, _Worker]] = {}
 
+    def choose(self, runs: list[Run]) -> Run:
+        """The first that judges an encoder which an idle worker handled last, else the first."""
+        known = {worker.encoder for worker in self.idle} - {None}
+        return next((run for run in runs if _encoder(run) in known), runs[0])
+
     def give(self, run: Run) -> None:
-        """Starts a run on an idle worker, or on a new one."""
+        """Starts a run on an idle worker, best on the one that handled its encoder last, or on a new one."""
         while True:
+            self.idle.sort(key=lambda worker: worker.encoder == _encoder(run))
             worker = self.idle.pop() if self.idle else self._start()
+            worker.encoder = _encoder(run)
             try:
                 worker.pipe.send(run.id)
             except OSError:  # it died while idle

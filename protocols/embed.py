@@ -97,11 +97,14 @@ def run(encoder: Encoder, splits: Splits, stream: str, seed: int, config: Config
     """
     context.report(Progress("embed", 0, 1, "features", 0.0))
     side = draw(splits.train, config.share, seed)
-    labels = side.y[side.rows]
+    drawn = np.isin(splits.train.rows, side.rows)
+    labels = side.y[splits.train.rows[drawn]]
     if len(np.unique(labels)) < 2:
         raise ValueError("the training side needs two samples each of at least two classes to be drawn as clusters")
-    features, _ = represent(encoder, side, stream, config.features, context.device)
-    features = features.cpu().numpy()
+    # of the whole side, which linear and KNN need too: the last bits of a row may depend on the rows beside it, but never
+    # on what this process remembers
+    features, _ = represent(encoder, splits.train, stream, config.features, context.device)
+    features = features.cpu().numpy()[drawn]
     points, perplexity = plane(features, config, seed)
     metrics = {"perplexity": perplexity}
     for suffix, where in (("", features), ("_plane", points)):

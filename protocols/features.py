@@ -1,13 +1,17 @@
 """What a frozen encoder makes of a data set: extracted once, in evaluation mode, without augmentation.
 
-Linear and KNN evaluation both start here. Caching is exact, because nothing random and nothing that depends on
-the batch is left in the encoder.
+Linear, KNN and t-SNE all start here. Caching is exact, because nothing random and nothing that depends on the batch is
+left in the encoder. What a process extracted last it remembers, in memory only, by the values it was computed from.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+import hashlib
+import itertools
+import weakref
+from typing import Literal, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -16,9 +20,18 @@ from backbones.streams import to_stream
 from methods import Encoder
 from protocols.base import Split
 
+KEPT = 2  # features that a process remembers: both sides of a split, of the encoder that was judged last
+PERSON_FRAMES = 2048  # of a batch on a CPU: more leaves its caches, fewer pay for more calls
 
-def _batch(device: torch.device) -> int:
-    return 64 if device.type == "cpu" else 512
+
+def _batch(device: torch.device, x: np.ndarray) -> int:
+    return max(1, PERSON_FRAMES // (x.shape[2] * x.shape[4])) if device.type == "cpu" else 512
+
+
+def _fetch(split: Split, rows: Tensor, device: torch.device) -> Tensor:
+    """These rows of the data set on the device; a GPU goes on computing while they are read and sent."""
+    x = torch.from_numpy(split.x[rows.numpy()])
+    return x.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else x.to(device)
 
 
 @torch.no_grad()
@@ -30,16 +43,52 @@ def extract(
     `batch` rows at a time; by default as many as suit the device, which changes speed and memory alone. Modes of all
     modules are as before when it returns.
     """
-    batch = batch or _batch(device)
+    batch = batch or _batch(device, split.x)
     modes = {module: module.training for module in encoder.modules()}
     encoder.eval()
-    pooled = []
-    for rows in torch.from_numpy(split.rows).split(batch):
-        x = torch.from_numpy(split.x[rows.numpy()]).to(device)
-        pooled.append(encoder(to_stream(x, stream)).pooled)
+    batches = torch.from_numpy(split.rows).split(batch)
+    pooled = [encoder(to_stream(_fetch(split, rows, device), stream)).pooled for rows in batches]
     for module, training in modes.items():
         module.training = training
     return torch.cat(pooled), torch.from_numpy(split.y[split.rows]).to(device)
+
+
+class _Remembered(NamedTuple):
+    x: weakref.ref[np.ndarray]  # the data set, not kept alive; an address alone could be another array's by now
+    key: tuple[bytes, bytes, str, str]  # encoder, rows, stream, device
+    pooled: Tensor
+
+
+_remembered: list[_Remembered] = []  # the latest first
+
+
+def _contents(encoder: Encoder) -> bytes:
+    """A hash of all that pooled features depend on: the backbone's modules, their plain settings, every value."""
+    found = hashlib.sha256()
+    for name, module in encoder.backbone.named_modules():
+        plain = {k: v for k, v in vars(module).items() if k != "training" and isinstance(v, int | float | str | tuple)}
+        found.update(repr((name, type(module).__qualname__, sorted(plain.items()))).encode())
+    for name, tensor in itertools.chain(encoder.backbone.named_parameters(), encoder.backbone.named_buffers()):
+        found.update(repr((name, tensor.dtype, tuple(tensor.shape))).encode())
+        found.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
+    return found.digest()
+
+
+def extract_once(encoder: Encoder, split: Split, stream: str, device: torch.device) -> tuple[Tensor, Tensor]:
+    """extract, or what it returned when this process last asked for the same: never write to the features.
+
+    The same is: an encoder of equal values, the same array, equal rows, stream and device. Only arrays that cannot be
+    written to are remembered, as those of the catalogue are; of another, nobody could say whether it is still the same.
+    """
+    if split.x.flags.writeable:
+        return extract(encoder, split, stream, device)
+    key = (_contents(encoder), hashlib.sha256(split.rows.tobytes()).digest(), stream, str(device))
+    found = next((kept for kept in _remembered if kept.key == key and kept.x() is split.x), None)
+    if found is None:
+        found = _Remembered(weakref.ref(split.x), key, extract(encoder, split, stream, device)[0])
+    others = [kept for kept in _remembered if kept is not found and kept.x() is not None]
+    _remembered[:] = [found, *others][:KEPT]
+    return found.pooled, torch.from_numpy(split.y[split.rows]).to(device)
 
 
 @torch.no_grad()
@@ -47,7 +96,7 @@ def represent(
     encoder: Encoder, split: Split, stream: str, features: Literal["embedding", "backbone"], device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """Rows of length 1 (n, D), after the head or the pooled feature before it, and labels (n,); modes as in extract."""
-    pooled, labels = extract(encoder, split, stream, device)
+    pooled, labels = extract_once(encoder, split, stream, device)
     if features == "backbone":
         return F.normalize(pooled, dim=1), labels
     training = encoder.head.training
@@ -71,6 +120,6 @@ def calibrate(encoder: Encoder, split: Split, stream: str, device: torch.device,
         norm.momentum = None  # cumulative average over the pass
         norm.train()
     for rows in torch.from_numpy(split.rows).split(batch):
-        encoder(to_stream(torch.from_numpy(split.x[rows.numpy()]).to(device), stream))
+        encoder(to_stream(_fetch(split, rows, device), stream))
     for norm, (momentum, training) in zip(norms, before, strict=True):
         norm.momentum, norm.training = momentum, training

@@ -95,6 +95,8 @@ def run(encoder: Encoder, splits: Splits, stream: str, seed: int, config: Config
     module = _Tuned(with_classifier(encoder, splits.classes, seed), len(truth), splits.classes).to(context.device)
     x, y = splits.train.tensors(context.device)
 
+    latest: list[Tensor] = []  # scores of the last evaluated epoch
+
     @torch.no_grad()
     def judge() -> Tensor:
         return module.encoder.head(extract(module.encoder, splits.test, stream, context.device)[0])
@@ -102,7 +104,7 @@ def run(encoder: Encoder, splits: Splits, stream: str, seed: int, config: Config
     def after_epoch(epoch: int, history: list[dict[str, Any]]) -> dict[str, Any]:
         if epoch + 1 < config.epochs and (epoch + 1) % config.every:
             return {}
-        scores = judge()
+        latest[:] = [scores := judge()]
         top1 = accuracies(scores.cpu().numpy(), truth)[0]["top1"]
         if top1 > max((entry["top1"] for entry in history if "top1" in entry), default=-1.0):
             module.best.copy_(scores)
@@ -123,7 +125,8 @@ def run(encoder: Encoder, splits: Splits, stream: str, seed: int, config: Config
         mode=train_as_evaluated if config.batchnorm == "frozen" else nn.Module.train,
         after_epoch=after_epoch,
     )
-    chosen = (module.best if config.report == "best" else judge()).cpu().numpy()
+    last = latest or [judge()]  # nothing was evaluated when all epochs are from a checkpoint
+    chosen = (module.best if config.report == "best" else last[0]).cpu().numpy()
     metrics, per_class = accuracies(chosen, truth)
     judged = [entry["top1"] for entry in history if "top1" in entry]
     metrics |= {"top1_best": max(judged), "top1_last": judged[-1]}

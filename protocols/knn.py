@@ -30,25 +30,38 @@ class Config:
     features: Literal["embedding", "backbone"] = "embedding"  # after the head, or the pooled feature before it
 
 
-def vote(
-    query: Tensor, bank: Tensor, labels: Tensor, classes: int, k: int, temperature: float, block: int = 2048
-) -> Tensor:
-    """Scores (n, classes): summed votes of the k nearest columns of the bank.
+def _block(bank: Tensor) -> int:
+    """Queries at a time, so that their similarities fill 32 MiB on a CPU, 1 GiB on a GPU."""
+    memory = 2**25 if bank.device.type == "cpu" else 2**30
+    return max(1, memory // (len(bank) * bank.element_size()))
+
+
+def neighbours(query: Tensor, bank: Tensor, k: int, block: int | None = None) -> tuple[Tensor, Tensor]:
+    """Cosine similarities (n, k), falling, and rows (n, k) of the k nearest samples of the bank.
+
+    The first j columns are the j nearest. Equally similar samples stand in any order; where they are duplicates across
+    column j, which of them are among the j nearest is open, and was so when each j was searched for by itself.
 
     Args:
-        query: (n, D), bank: (N, D), rows of length 1; labels: (N,).
-        block: queries at a time, which bounds memory at block * N similarities.
+        query: (n, D), bank: (N, D), rows of length 1.
+        block: queries at a time; by default what keeps block * N similarities small.
     Raises:
         ValueError: when the bank holds fewer than k samples.
     """
     if k > len(bank):
         raise ValueError(f"k = {k} neighbours from a bank of {len(bank)} samples")
-    scores = []
-    for rows in query.split(block):
-        similarity, index = (rows @ bank.t()).topk(k, dim=1)
-        weight = (similarity / temperature).exp()
-        scores.append(weight.new_zeros(len(rows), classes).scatter_add_(1, labels[index], weight))
-    return torch.cat(scores)
+    block = min(block or _block(bank), max(len(query), 1))
+    similarities, columns = query.new_empty(block, len(bank)), bank.t()
+    found = [
+        torch.mm(rows, columns, out=similarities[: len(rows)]).topk(k, dim=1) for rows in query.split(block)
+    ]  # one buffer for all blocks
+    return torch.cat([values for values, _ in found]), torch.cat([index for _, index in found])
+
+
+def vote(similarity: Tensor, labels: Tensor, classes: int, temperature: float) -> Tensor:
+    """Scores (n, classes): the summed votes of neighbours with these similarities and labels, both (n, k)."""
+    weight = (similarity / temperature).exp()
+    return weight.new_zeros(len(labels), classes).scatter_add_(1, labels, weight)
 
 
 def evaluate(encoder: Encoder, splits: Splits, stream: str, config: Config, context: Context) -> Result:
@@ -56,9 +69,12 @@ def evaluate(encoder: Encoder, splits: Splits, stream: str, config: Config, cont
     bank, bank_labels = represent(encoder, splits.train, stream, config.features, context.device)
     query, query_labels = represent(encoder, splits.test, stream, config.features, context.device)
     truth = query_labels.cpu().numpy()
+    ks = sorted({*config.ks, config.k})
+    similarity, index = neighbours(query, bank, ks[-1])
+    labels = bank_labels[index]
     result = Result(metrics={})
-    for k in sorted({*config.ks, config.k}):
-        scores = vote(query, bank, bank_labels, splits.classes, k, config.temperature).cpu().numpy()
+    for k in ks:
+        scores = vote(similarity[:, :k], labels[:, :k], splits.classes, config.temperature).cpu().numpy()
         metrics, per_class = accuracies(scores, truth)
         result.metrics[f"knn{k}"] = metrics["top1"]
         if k == config.k:

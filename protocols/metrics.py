@@ -21,9 +21,10 @@ def accuracies(scores: np.ndarray, labels: np.ndarray) -> tuple[dict[str, float]
         raise ValueError(f"scores {scores.shape} do not belong to {len(labels)} labels")
     if not np.isfinite(scores).all():
         raise ValueError(f"{np.sum(~np.isfinite(scores))} of {scores.size} scores are not finite")
-    ranking = np.argsort(-scores, axis=1, kind="stable")
-    hit = ranking == labels[:, None]
-    metrics = {"top1": float(hit[:, :1].any(axis=1).mean()), "top5": float(hit[:, :5].any(axis=1).mean())}
+    own = np.take_along_axis(scores, labels[:, None], axis=1)
+    smaller = np.arange(scores.shape[1]) < labels[:, None]
+    better = np.count_nonzero((scores > own) | ((scores == own) & smaller), axis=1)  # classes before the right one
+    metrics = {"top1": float((better == 0).mean()), "top5": float((better < 5).mean())}
     classes = range(scores.shape[1])
-    per_class = [float(hit[labels == c, 0].mean()) if (labels == c).any() else float("nan") for c in classes]
+    per_class = [float((better[labels == c] == 0).mean()) if (labels == c).any() else float("nan") for c in classes]
     return metrics, per_class

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class Plain(torch.optim.SGD):
@@ -46,3 +46,10 @@ class SGD:
             nesterov=self.nesterov,
             fused=True,
         )
+
+    def step(self, weight: Tensor, velocity: Tensor, gradient: Tensor, lr: float) -> None:
+        """One step of that optimiser in place, for a gradient that needs no autograd; `velocity` begins as zeros."""
+        if self.weight_decay:
+            gradient = gradient.add(weight, alpha=self.weight_decay)
+        velocity.mul_(self.momentum).add_(gradient)
+        weight.sub_(gradient.add(velocity, alpha=self.momentum) if self.nesterov else velocity, alpha=lr)

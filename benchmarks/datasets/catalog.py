@@ -220,13 +220,15 @@ def _real(name: str, folder: Path, modified: int) -> tuple[np.ndarray, pd.DataFr
 def _standin(name: str, scale: str, frames: int) -> tuple[np.ndarray, pd.DataFrame]:
     from benchmarks.datasets.standin import synthetic  # only demo and smoke runs need it
 
-    return synthetic.generate(name, scale, frames)
+    x, meta = synthetic.generate(name, scale, frames)
+    x.setflags(write=False)  # as the memory maps of real data: features of it may be remembered
+    return x, meta
 
 
 def splits(name: str, split: str, frames: int, data: Path, standin: str | None = None) -> Splits:
     """Both sides of one split, on the prepared data set or, with `standin` (a scale), on its synthetic twin.
 
-    The arrays are shared between splits and calls of one process: never write to them. classes is the number of
+    x is shared between splits and calls of one process, and read-only. classes is the number of
     all classes, whether or not they occur.
     Raises FileNotFoundError for a data set that is not prepared, ValueError for a damaged or outdated one, an
     unknown name, and an empty side.

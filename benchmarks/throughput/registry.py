@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from benchmarks.recipes import Settings
-from benchmarks.throughput import data, gru, kernels, overhead, train, views
+from benchmarks.throughput import data, evaluation, gru, kernels, overhead, train, views
 
 
 def measure(arguments: argparse.Namespace, device: str, say: Callable[[str], None]) -> Iterator[Path]:
@@ -26,6 +26,10 @@ def measure(arguments: argparse.Namespace, device: str, say: Callable[[str], Non
             yield kernels.profile(device, arguments.seconds, out, say)
         case "overhead":
             yield overhead.profile(arguments.jobs or cores, arguments.steps or 3, out, say)
+        case "protocols":
+            default = evaluation.Sizes()
+            sizes = evaluation.Sizes(arguments.samples or default.samples, rounds=arguments.steps or default.rounds)
+            yield evaluation.profile(sizes, device, cores, out, say)
         case "train":
             scale = "full" if arguments.scale == "auto" else arguments.scale
             batch = arguments.batch or (train.CPU_BATCH if device == "cpu" and scale == "full" else None)

@@ -1,4 +1,4 @@
-"""Local workers: a worker that dies takes nothing with it, order is kept, what cannot run is told."""
+"""Local workers: a worker that dies takes nothing with it, order is kept but for known encoders, what cannot run."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ import signal
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from benchmarks.execute import Machine
-from benchmarks.local import run_all
+from benchmarks.execute import Machine, execute
+from benchmarks.local import _Worker, _Workers, run_all
 from benchmarks.plan import Plan
 from benchmarks.recipes import Settings
 from benchmarks.runs import Evaluate, Pretrain, Run
 from benchmarks.store import Store
 from benchmarks.tables import TABLES, Cell
-from protocols import Progress
+from protocols import Progress, features, knn
 from protocols.sgd import SGD
 
 
@@ -148,3 +149,64 @@ def test_a_run_claimed_elsewhere_is_waited_for(table: tuple[Store, list[Run]]) -
     threading.Timer(6.0, lambda: claim.__exit__(None, None, None)).start()
     outcome = run_all(todo, str(store.root), Machine(), 1, Release(store))
     assert set(outcome.statuses.values()) == {"ok"}
+
+
+def chains(first: Run, judged: Run) -> list[Run]:
+    """Two pretrainings, then two evaluations of each in turn."""
+    assert isinstance(first, Pretrain)
+    assert isinstance(judged, Evaluate)
+    encoders = [first, replace(first, seed=1)]
+    return [*encoders, *(replace(judged, encoder=encoder, seed=seed) for seed in (0, 1) for encoder in encoders)]
+
+
+def test_a_free_worker_goes_on_with_the_encoder_that_it_knows(table: tuple[Store, list[Run]]) -> None:
+    store, todo = table
+    runs = chains(*todo)
+    for run in runs:
+        store.write_spec(run)
+    notes = Notes(store)
+    assert set(run_all(runs, str(store.root), Machine(), 1, notes).statuses.values()) == {"ok"}
+    assert [runs.index(run) for run, _ in notes.ended] == [0, 2, 4, 1, 3, 5], "else 0 to 5"
+
+
+def test_the_last_monitor_pass_of_a_pretraining_serves_its_evaluations(
+    table: tuple[Store, list[Run]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, (trained, judged) = table
+    assert isinstance(judged, Evaluate)
+    again = replace(judged, protocol="knn", config=knn.Config(ks=(3,), k=3))
+    store.write_spec(again)
+    extracted: list[str] = []
+    plain = features.extract
+    monkeypatch.setattr(features, "_remembered", [])
+    monkeypatch.setattr(features, "extract", lambda *given: (extracted.append(running), plain(*given))[1])
+    for run in (trained, judged, again):
+        running = type(run).__name__
+        assert execute(str(store.root), run.id, machine=Machine()) == "ok"
+    assert extracted == ["Pretrain", "Pretrain"], "both sides; one epoch, so that its encoder is the one selected"
+
+
+def test_the_worker_that_knows_an_encoder_gets_its_runs(table: tuple[Store, list[Run]]) -> None:
+    first, second, *_, judges_first, judges_second = chains(*table[1])
+    other = replace(second, seed=7)
+
+    class Pipe:
+        def send(self, run_id: str) -> None:
+            pass
+
+    process: Any = None
+    pipe: Any = Pipe()
+    known = (first.id, second.id, None)
+    knows_first, knows_second, fresh = (_Worker(process, pipe, Machine(), encoder) for encoder in known)
+    crew = _Workers("", [Machine()])
+    crew.idle = [knows_first, fresh]
+    assert crew.choose([other, judges_second, judges_first]) is judges_first
+    assert crew.choose([other, judges_second]) is other, "nobody knows it, so the order holds"
+    crew.give(judges_first)
+    assert crew.busy[judges_first.id][1] is knows_first
+    crew.idle.insert(0, knows_second)
+    crew.give(other)
+    assert crew.busy[other.id][1] is fresh, "the latest that is idle, as ever"
+    crew.give(judges_second)
+    assert crew.busy[judges_second.id][1] is knows_second
+    assert fresh.encoder == other.id

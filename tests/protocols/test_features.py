@@ -1,10 +1,19 @@
-"""Feature extraction and BatchNorm calibration: nothing leaks, nothing is left changed."""
+"""Feature extraction and BatchNorm calibration: nothing leaks, nothing is left changed, nothing is done twice."""
 
 from __future__ import annotations
 
+import copy
+import gc
+import weakref
+
+import pytest
 import torch
 
-from protocols.features import calibrate, extract
+from backbones import STGCN
+from methods import Encoder
+from protocols import Context, Splits, embed, features, knn, linear
+from protocols.features import calibrate, extract, extract_once
+from protocols.sgd import SGD
 from tests.protocols.small import method, splits
 
 CPU = torch.device("cpu")
@@ -38,3 +47,106 @@ def test_calibration_measures_the_data_and_touches_no_weight() -> None:
     torch.testing.assert_close(norm.running_var, channels.var(dim=1), rtol=1e-4, atol=1e-6)
     assert norm.momentum == 0.1
     assert not norm.training, "evaluation mode is restored"
+
+
+def frozen(n: int = 24) -> Splits:
+    """splits() of an array that cannot be written to, as the catalogue's."""
+    data = splits(n)
+    data.train.x.setflags(write=False)
+    return data
+
+
+@pytest.fixture
+def extracted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many rows every extraction from now on had."""
+    counts: list[int] = []
+    plain = features.extract
+
+    def counting(encoder: Encoder, split, *rest):
+        counts.append(len(split.rows))
+        return plain(encoder, split, *rest)
+
+    monkeypatch.setattr(features, "extract", counting)
+    monkeypatch.setattr(features, "_remembered", [])
+    return counts
+
+
+def test_one_extraction_serves_all_evaluations_of_an_encoder(extracted: list[int]) -> None:
+    encoder, data, context = method("skeletonclr").encoder().eval(), frozen(), Context()
+    classifier = linear.Config(sgd=SGD(lr=0.5, milestones=()), epochs=2, batch=8)
+    knn.evaluate(encoder, data, "joint", knn.Config(ks=(3,), k=3), context)  # the monitor of a pretraining
+    again = copy.deepcopy(encoder)  # as an evaluation reads it from its file
+    for standardise in (False, True):
+        config = linear.Config(classifier.sgd, epochs=2, batch=8, standardise=standardise)
+        linear.run(again, data, "joint", 0, config, context)
+    knn.run(again, data, "joint", 0, knn.Config(ks=(3,), k=3, features="backbone"), context)
+    embed.run(again, data, "joint", 0, embed.Config(share=0.5, iterations=250), context)
+    assert extracted == [24, 24], "the training and the test side, once each"
+
+
+def test_what_is_remembered_is_what_was_extracted(extracted: list[int]) -> None:
+    encoder, data = method("skeletonclr").encoder(), frozen()
+    first, labels = extract_once(encoder, data.test, "bone", CPU)
+    again, _ = extract_once(encoder, data.test, "bone", CPU)
+    assert torch.equal(first, extract(encoder, data.test, "bone", CPU)[0])
+    assert torch.equal(first, again)
+    relabelled = data.test._replace(y=(data.test.y + 1) % 3)
+    assert torch.equal(extract_once(encoder, relabelled, "bone", CPU)[1], (labels + 1) % 3)
+    assert len(extracted) == 1
+
+
+def test_another_weight_setting_stream_row_or_array_is_extracted_anew(extracted: list[int]) -> None:
+    encoder, data = method("skeletonclr").encoder(), frozen()
+    norm = encoder.get_submodule("backbone.data_norm")
+    assert isinstance(norm, torch.nn.BatchNorm1d)
+    assert norm.running_var is not None
+    backbone = encoder.backbone
+    assert isinstance(backbone, STGCN)
+
+    def misses(split=data.test, stream: str = "joint") -> bool:
+        before = len(extracted)
+        found, _ = extract_once(encoder, split, stream, CPU)
+        assert torch.equal(found, extract(encoder, split, stream, CPU)[0])
+        return len(extracted) > before
+
+    assert misses()
+    with torch.no_grad():  # in place, as training changes it
+        next(backbone.blocks[9].parameters()).view(-1)[0] += 1e-6
+    assert misses()
+    norm.running_var[3] += 1e-6
+    assert misses()
+    backbone.get_buffer("adjacency")[0, 0, 0] += 1e-6  # in no state_dict, and yet the features depend on it
+    assert misses()
+    norm.eps = 1e-4
+    assert misses()
+    assert misses(split=frozen().test)
+    assert misses(stream="motion")
+    assert misses(split=data.test._replace(rows=data.test.rows[:-1]))
+    encoder.head = torch.nn.Identity()  # comes after the pooled features
+    encoder.eval()  # how it is extracted anyway
+    assert not misses(split=data.test._replace(rows=data.test.rows[:-1]))
+
+
+def test_an_array_that_can_be_written_to_is_not_remembered(extracted: list[int]) -> None:
+    encoder, data = method("skeletonclr").encoder(), splits()
+    before, _ = extract_once(encoder, data.train, "joint", CPU)
+    data.train.x[0] += 1.0
+    after, _ = extract_once(encoder, data.train, "joint", CPU)
+    assert not torch.equal(before[0], after[0])
+
+
+def test_only_the_last_encoder_is_remembered_and_no_data_set_is_kept_alive(extracted: list[int]) -> None:
+    data = frozen()
+    encoders = [method("skeletonclr", seed).encoder() for seed in range(3)]
+    for encoder in encoders:
+        extract_once(encoder, data.train, "joint", CPU)
+        extract_once(encoder, data.test, "joint", CPU)
+    assert len(features._remembered) == features.KEPT
+    extract_once(encoders[2], data.train, "joint", CPU)
+    assert len(extracted) == 6
+    extract_once(encoders[1], data.test, "joint", CPU)
+    assert len(extracted) == 7
+    alive = weakref.ref(data.train.x)
+    del data
+    gc.collect()
+    assert alive() is None

@@ -52,6 +52,16 @@ def test_the_encoder_that_was_given_is_untouched() -> None:
     assert all(torch.equal(before[name], tensor) for name, tensor in encoder.state_dict().items())
 
 
+def test_no_epoch_is_judged_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    judged: list[int] = []
+    plain = finetune.extract
+    monkeypatch.setattr(finetune, "extract", lambda *given: (judged.append(len(given[1].rows)), plain(*given))[1])
+    data = splits()
+    result = finetune.run(calibrated(data), data, "joint", 0, CONFIG, Context())
+    assert judged == [24] * 3, "after epochs 2, 4 and 6"
+    assert result.metrics["top1"] == result.metrics["top1_last"]
+
+
 @pytest.mark.parametrize("batchnorm", ["frozen", "batch"])
 def test_weights_move_and_statistics_only_where_batches_rule(batchnorm, tmp_path: Path) -> None:
     data = splits()

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from benchmarks.throughput import plain_evaluation
 from protocols import Context, derive, linear
 from protocols.features import calibrate, extract
 from protocols.sgd import SGD
@@ -23,24 +25,52 @@ def test_training_on_cached_features_equals_running_the_encoder_every_step() -> 
     features, labels = extract(encoder, data.train, "joint", torch.device("cpu"))
     cached = linear.train(features, labels, 3, CONFIG, 0, lambda epoch, classifier: None)
 
-    torch.manual_seed(derive(0, "init"))
-    plain = torch.nn.Linear(16, 3)
-    torch.nn.init.normal_(plain.weight, 0.0, 0.02)
-    torch.nn.init.zeros_(plain.bias)
-    optimiser = torch.optim.SGD(plain.parameters(), lr=0.5, momentum=0.9)
-    encoder.eval()
-    x, y = data.train.tensors(torch.device("cpu"))
-    for epoch in range(CONFIG.epochs):
-        optimiser.param_groups[0]["lr"] = 0.5 if epoch < 6 else 0.05
-        order = torch.randperm(len(x), generator=torch.Generator().manual_seed(derive(0, "order", epoch)))
-        for rows in order.split(8):
-            with torch.no_grad():
-                pooled = encoder(x[rows]).pooled
-            loss = F.cross_entropy(plain(pooled), y[rows])
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
+    plain = plain_evaluation.train_linear(encoder, data.train, "joint", 3, CONFIG, 0, torch.device("cpu"))
     torch.testing.assert_close(cached.weight, plain.weight, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(cached.bias, plain.bias, rtol=1e-4, atol=1e-5)
+    assert torch.equal(cached(features).argmax(dim=1), plain(features).argmax(dim=1))
+
+
+@pytest.mark.parametrize(
+    "sgd",
+    [
+        SGD(lr=0.5, milestones=(6,), momentum=0.0, weight_decay=0.0),
+        SGD(lr=0.5, milestones=(6,), weight_decay=0.01),
+        SGD(lr=0.5, milestones=(6,), weight_decay=0.01, nesterov=True),
+    ],
+    ids=["plain", "momentum and decay", "nesterov"],
+)
+def test_training_equals_autograd_with_pytorchs_optimiser(sgd: SGD) -> None:
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.randint(5, (70,), generator=generator)
+    features = torch.randn(70, 12, generator=generator) + torch.randn(5, 12, generator=generator)[labels]
+    config, seen = replace(CONFIG, sgd=sgd), []
+    found = linear.train(features, labels, 5, config, 3, lambda epoch, head: seen.append(head.weight.clone()))
+
+    head = linear.classifier(12, 5, 3)
+    optimiser = sgd.build(head.parameters())
+    for epoch in range(config.epochs):
+        optimiser.param_groups[0]["lr"] = sgd.rate(epoch)
+        order = torch.randperm(70, generator=torch.Generator().manual_seed(derive(3, "order", epoch)))
+        for rows in order[:64].split(8):
+            optimiser.zero_grad()
+            F.cross_entropy(head(features[rows]), labels[rows]).backward()
+            optimiser.step()
+        torch.testing.assert_close(seen[epoch], head.weight.detach(), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(found.bias, head.bias, rtol=1e-4, atol=1e-5)
+
+
+def test_the_device_is_asked_once_an_epoch() -> None:
+    class Questions(TorchDispatchMode):
+        count = 0
+
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            self.count += func is torch.ops.aten._local_scalar_dense.default
+            return func(*args, **kwargs or {})
+
+    with Questions() as questions:
+        linear.train(torch.randn(40, 4), torch.arange(40) % 3, 3, CONFIG, 0, lambda epoch, classifier: None)
+    assert questions.count == CONFIG.epochs
 
 
 def test_encoder_is_untouched_and_modes_are_restored() -> None:

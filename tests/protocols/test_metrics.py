@@ -18,6 +18,15 @@ def test_top1_top5_and_per_class() -> None:
     assert np.isnan(per_class[1])
 
 
+def test_ties_go_to_the_smaller_class() -> None:
+    rng = np.random.default_rng(0)
+    scores, labels = rng.integers(4, size=(300, 8)).astype(np.float32), rng.integers(8, size=300)
+    ranking = np.argsort(-scores, axis=1, kind="stable")
+    metrics, _ = accuracies(scores, labels)
+    assert metrics["top1"] == np.mean(ranking[:, 0] == labels)
+    assert metrics["top5"] == np.mean([label in row[:5] for row, label in zip(ranking, labels, strict=True)])
+
+
 def test_scores_that_are_not_finite_are_an_error() -> None:
     with pytest.raises(ValueError, match="1 of 4 scores are not finite"):
         accuracies(np.array([[0, np.nan], [1, 2]]), np.array([0, 1]))
