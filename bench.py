@@ -19,6 +19,7 @@ OK, USAGE, MISSING, FAILED, STOPPED = 0, 2, 3, 4, 130
 TABLES = (*map(str, range(1, 19)), "irds")
 FIGURES = ("skeletons", "5", "6", "tsne-irds", "knn", "dots", "per-class", "attention")
 PROFILES = ("data", "gru", "kernels", "overhead", "protocols", "train")
+AMPS = ("off", "tf32", "bf16")
 KERNELS = ("auto", "triton", "sdpa", "reference")
 HERE = Path(__file__).resolve().parent
 
@@ -92,6 +93,10 @@ def parser() -> Parser:
     run.add_argument("--kernel", choices=KERNELS, default="auto",
                      help="how SkeAttnCLR's mask is computed; all agree within rounding (default auto: what is fastest "
                      "here; triton: our kernels, on a GPU)")  # fmt: skip
+    run.add_argument("--amp", choices=AMPS, default="off",
+                     help="how a GPU (bf16: also a CPU) may round while it trains; recorded, evaluation is float32 "
+                     "always (default off: float32 throughout)")  # fmt: skip
+    run.add_argument("--compile", action="store_true", help="compile the backbones of trainings with torch.compile")
     for name, about in (("method", "for one run instead of a table"), ("backbone", "default stgcn"),
                         ("dataset", "ntu60, ntu120, pku1, pku2, irds"), ("split", "default xsub"),
                         ("stream", "joint (default), bone, motion"),

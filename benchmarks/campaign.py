@@ -33,7 +33,6 @@ from benchmarks.render import render_table
 from benchmarks.runs import Fuse, Run
 from benchmarks.store import Store, StoreError, write_text
 from benchmarks.tables import Cell, Skip, TableSpec
-from methods.kernels import Kernel
 
 
 def unprepared(name: str, data: Path, frames: int | None = None) -> str | None:
@@ -170,24 +169,16 @@ class Campaign:
         """What is left to execute, parents first."""
         return self.plan.todo(self.store, retry_failed)
 
-    def execute(
-        self,
-        todo: list[Run],
-        jobs: int | None,
-        device: str,
-        console: Console,
-        kernel: Kernel = "auto",
-        threads: int = 1,
-    ) -> None:
+    def execute(self, todo: list[Run], jobs: int | None, machine: Machine, console: Console) -> None:
         """Executes runs on this machine and says how they ended. Device "cuda" means every GPU that is visible.
 
         Without `jobs` the workers' threads together are as many as there are cores.
         """
-        devices = devices_of(device, torch.cuda.device_count())
-        by_default = len(devices) if device.startswith("cuda") else max(1, (os.cpu_count() or 1) // threads)
+        devices = devices_of(machine.device, torch.cuda.device_count())
+        on_gpu = machine.device.startswith("cuda")
+        by_default = len(devices) if on_gpu else max(1, (os.cpu_count() or 1) // machine.threads)
         jobs = min(jobs or by_default, len(todo))
         self.store.prepare()
-        machine = Machine(str(self.data.resolve()), device, threads=threads, kernel=kernel)
         machine.save(self.store.root)  # for execute(root, run_id) elsewhere; these workers are told directly
         for run in todo:
             self.store.write_spec(run)

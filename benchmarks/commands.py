@@ -18,6 +18,7 @@ from benchmarks.choices import UsageError
 from benchmarks.cost import MACHINE
 from benchmarks.datasets import catalog
 from benchmarks.doctor import doctor
+from benchmarks.execute import Machine
 from benchmarks.names import UnknownName, known
 from benchmarks.plan import Plan
 from benchmarks.progress import clip_bar, clock, lasting
@@ -30,6 +31,7 @@ from benchmarks.store import Store, StoreError, write_text
 from benchmarks.tables import TABLES, TableSpec
 from benchmarks.tables.settings import render_settings, settings_tables
 from methods.kernels import unsupported
+from protocols.precision import cannot_compile
 
 WRONG_WORDS = (UsageError, UnknownName, ClusterError)
 EXPECTED = (StoreError, OSError, ValueError)  # errors that are sentences, not tracebacks
@@ -70,6 +72,12 @@ def _device(name: str) -> str:
     return name
 
 
+def _machine(arguments: argparse.Namespace, device: str) -> Machine:
+    return Machine(
+        str(arguments.data.resolve()), device, arguments.threads, arguments.kernel, arguments.amp, arguments.compile
+    )
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Fills tables, or does one run."""
     console = _console()
@@ -106,7 +114,7 @@ def run(arguments: argparse.Namespace) -> int:
                 f"--jobs, --device and --threads are for this machine; {arguments.slurm} says what jobs ask for"
             )
         queued = submit(
-            campaign, read(arguments.slurm), kernel=arguments.kernel,
+            campaign, read(arguments.slurm), _machine(arguments, "cpu"),
             retry_failed=arguments.retry_failed, dry_run=arguments.dry_run, say=say,
         )  # fmt: skip
         if arguments.dry_run:
@@ -124,7 +132,9 @@ def run(arguments: argparse.Namespace) -> int:
         device = _device(arguments.device)
         if arguments.kernel == "triton" and (reason := unsupported(torch.device(device), torch.float32)):
             raise UsageError(f"--kernel triton cannot be used here: {reason}; auto takes what can be used")
-        campaign.execute(todo, arguments.jobs, device, console, arguments.kernel, arguments.threads)
+        if arguments.compile and (reason := cannot_compile(torch.device(device))):
+            raise UsageError(f"--compile cannot be used here: {reason}")
+        campaign.execute(todo, arguments.jobs, _machine(arguments, device), console)
     if arguments.method:
         for run_ in campaign.plan.runs.values():
             _show(campaign.store, run_.id, console, brief=True)

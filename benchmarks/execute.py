@@ -32,6 +32,7 @@ from protocols.base import never, silent
 from protocols.checkpoint import CheckpointError, load_encoder
 from protocols.features import calibrate
 from protocols.fuse import fuse
+from protocols.precision import Amp, cannot_compile
 from protocols.pretrain import encoder_path, pretrain
 
 Status = Literal["ok", "failed", "claimed", "interrupted", "blocked"]
@@ -45,6 +46,8 @@ class Machine:
     device: str = "cpu"
     threads: int = 1  # on the CPU; another number rounds differently
     kernel: Kernel = "auto"  # of SkeAttnCLR's mask; the forms agree within rounding
+    amp: Amp = "off"  # how trainings round; evaluation is float32 always
+    compiled: bool = False  # whether trainings compile their backbones
 
     @classmethod
     def load(cls, root: Path) -> Machine:
@@ -89,11 +92,14 @@ def execute(
             "label": label(run),
             "spec": run.spec(),
             "parents": [parent.id for parent in run.parents],
-            "environment": dict(environment(machine.device, machine.threads)),
+            "environment": environment(machine.device, machine.threads)
+            | {"amp": machine.amp, "compiled": machine.compiled},
             "code": code(),
             "data": _data(run, machine),
         }
-        context = Context(torch.device(machine.device), store.folder(run_id), run_id, report, stop)
+        context = Context(
+            torch.device(machine.device), store.folder(run_id), run_id, report, stop, machine.amp, machine.compiled
+        )
         try:
             result = _perform(run, store, machine, context, record["environment"])
         except Interrupted:
@@ -125,6 +131,8 @@ def _ended(started: float) -> dict[str, Any]:
 
 def _perform(run: Run, store: Store, machine: Machine, context: Context, environment: dict[str, Any]) -> Result:
     torch.set_num_threads(machine.threads)
+    if machine.compiled and (reason := cannot_compile(context.device)):
+        raise Unsupported(f"--compile: {reason}")
     match run:
         case Pretrain():
             return _pretrain(run, machine, context, environment)

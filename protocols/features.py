@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from backbones.streams import to_stream
 from methods import Encoder
 from protocols.base import Split
+from protocols.precision import exactly
 
 KEPT = 2  # features that a process remembers: both sides of a split, of the encoder that was judged last
 PERSON_FRAMES = 2048  # of a batch on a CPU: more leaves its caches, fewer pay for more calls
@@ -47,7 +48,8 @@ def extract(
     modes = {module: module.training for module in encoder.modules()}
     encoder.eval()
     batches = torch.from_numpy(split.rows).split(batch)
-    pooled = [encoder(to_stream(_fetch(split, rows, device), stream)).pooled for rows in batches]
+    with exactly():
+        pooled = [encoder(to_stream(_fetch(split, rows, device), stream)).pooled for rows in batches]
     for module, training in modes.items():
         module.training = training
     return torch.cat(pooled), torch.from_numpy(split.y[split.rows]).to(device)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import sys
+import warnings
 from collections.abc import Iterator
 from typing import Literal
 
@@ -34,6 +36,14 @@ def products(amp: Amp) -> Iterator[None]:
         torch.backends.cudnn.allow_tf32 = cudnn
 
 
+@contextlib.contextmanager
+def exactly() -> Iterator[None]:
+    """Float32 and nothing compiled, however the encoder was trained: so all evaluation is computed."""
+    compiled = "torch._dynamo" in sys.modules  # else there is nothing compiled, and it takes a second to import
+    with products("off"), torch.compiler.set_stance("force_eager") if compiled else contextlib.nullcontext():
+        yield
+
+
 def autocast(amp: Amp, device: torch.device) -> torch.autocast:
     """The context of a training step's forward pass."""
     return torch.autocast(device.type, torch.bfloat16, enabled=amp == "bf16")
@@ -50,7 +60,9 @@ def compile_backbones(module: nn.Module) -> None:
 def cannot_compile(device: torch.device) -> str | None:
     """Why torch.compile does not work here, or None; tried once on a trifle, which takes some seconds."""
     try:
-        torch.compile(lambda x: x * 2 + 1)(torch.ones(2, device=device))
+        with warnings.catch_warnings():  # PyTorch's own, about itself
+            warnings.simplefilter("ignore")
+            torch.compile(lambda x: x * 2 + 1)(torch.ones(2, device=device))
     except Exception as error:  # whatever compiler and driver raise
         return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return None

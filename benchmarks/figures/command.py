@@ -12,6 +12,7 @@ from benchmarks import choices
 from benchmarks.campaign import Campaign, find_run, root_of, scale_for
 from benchmarks.choices import UsageError
 from benchmarks.datasets import catalog
+from benchmarks.execute import Machine
 from benchmarks.figures import FIGURES, Absent, Drawing, FigureSpec, style
 from benchmarks.names import known
 from benchmarks.recipes import Settings
@@ -41,7 +42,7 @@ def figure(arguments: argparse.Namespace, device: str, console: Console) -> int:
         todo = _todo(spec, campaign, arguments.retry_failed)
         if todo:
             console.print(f"{len(todo)} of {len(campaign.plan.runs)} runs to do.", markup=False)
-            campaign.execute(todo, arguments.jobs, device, console)
+            campaign.execute(todo, arguments.jobs, Machine(str(campaign.data.resolve()), device), console)
     return _draw(spec, table, campaign, console)
 
 

@@ -23,15 +23,14 @@ from benchmarks.slurm.cluster import Cluster, ClusterError
 from benchmarks.slurm.queue import Queue, Submission, ask, look, most_tasks
 from benchmarks.slurm.sbatch import Batch
 from benchmarks.slurm.snapshot import take
-from methods.kernels import Kernel
 
 Say = Callable[[str], None]
 
 
 def submit(
-    campaign: Campaign, cluster: Cluster, *, kernel: Kernel = "auto", retry_failed: bool, dry_run: bool, say: Say
+    campaign: Campaign, cluster: Cluster, machine: Machine, *, retry_failed: bool, dry_run: bool, say: Say
 ) -> list[str]:
-    """Submits, or only shows, the arrays that a campaign still needs.
+    """Submits, or only shows, the arrays that a campaign still needs. Jobs choose device and threads themselves.
 
     Returns:
         The ids of its runs that are in the queue now; none when all that can be done is done.
@@ -66,7 +65,7 @@ def submit(
             campaign.store.write_spec(run)
             if retry_failed:
                 campaign.store.forget_failure(run.id)
-        _send(batches, Machine(str(campaign.data.resolve()), kernel=kernel), tables, root, say)
+        _send(batches, machine, tables, root, say)
         for job in (*replaced, *(job.id for job in queue.jobs if job.hopeless)):
             with contextlib.suppress(ClusterError):  # it has just begun or ended
                 ask("scancel", job)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.campaign import Campaign
+from benchmarks.execute import Machine
 from benchmarks.recipes import Settings
 from benchmarks.slurm import submit as module
 from benchmarks.slurm.arrays import STAGES
@@ -55,7 +56,9 @@ class Slurm:
         self.sent = []
         campaign = Campaign([TABLES[t] for t in tables], Settings(scale="smoke"), self.root, self.root)
         options = {"retry_failed": False, "dry_run": False} | changes
-        queued = module.submit(campaign, CLUSTER, kernel="sdpa", say=self.said.append, **options)
+        queued = module.submit(
+            campaign, CLUSTER, Machine(str(campaign.data), kernel="sdpa"), say=self.said.append, **options
+        )
         return len(queued), [(batch.array.stage, len(batch.array.tasks)) for batch in self.sent]
 
     def of(self, stage: str) -> list[Submission]:
