@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import gc
 import os
 import signal
 import sys
@@ -17,7 +18,7 @@ from typing import NoReturn
 OK, USAGE, MISSING, FAILED, STOPPED = 0, 2, 3, 4, 130
 TABLES = (*map(str, range(1, 19)), "irds")
 FIGURES = ("skeletons", "5", "6", "tsne-irds", "knn", "dots", "per-class", "attention")
-PROFILES = ("data", "gru", "kernels", "protocols", "train")
+PROFILES = ("data", "gru", "kernels", "overhead", "protocols", "train")
 KERNELS = ("auto", "triton", "sdpa", "reference")
 HERE = Path(__file__).resolve().parent
 
@@ -85,6 +86,9 @@ def parser() -> Parser:
                      help="submit array jobs to Slurm; FILE says what they ask for")  # fmt: skip
     run.add_argument("--dry-run", action="store_true", help="say what would run, and stop")
     run.add_argument("--retry-failed", action="store_true", help="try failed runs again")
+    run.add_argument("--threads", type=_positive, default=1, metavar="N",
+                     help="threads of a worker on the CPU (default 1; other counts round differently, so the record "
+                     "says it): for one long run on idle cores")  # fmt: skip
     run.add_argument("--kernel", choices=KERNELS, default="auto",
                      help="how SkeAttnCLR's mask is computed; all agree within rounding (default auto: what is fastest "
                      "here; triton: our kernels, on a GPU)")  # fmt: skip
@@ -137,6 +141,7 @@ def parser() -> Parser:
                       help="PKU: number of a video's first frame in the labels (default one)")  # fmt: skip
     profile = command("profile", "measure how fast a part is on this machine", common, machine)
     profile.add_argument("profile", choices=PROFILES, metavar="NAME", help=", ".join(PROFILES))
+    profile.add_argument("--part", choices=("reading", "views"), help="data: measure this alone (default: both)")
     profile.add_argument("--raw", type=Path, metavar="DIR", help="data: recorded .skeleton files (default: made here)")
     profile.add_argument("--files", type=_positive, default=2400, metavar="N", help="data: how many (default 2400)")
     profile.add_argument("--batch", type=_positive, metavar="N",
@@ -146,7 +151,7 @@ def parser() -> Parser:
     profile.add_argument("--compare", nargs=2, type=Path, metavar="CSV",
                          help="kernels: measure nothing, compare two files that it wrote")  # fmt: skip
     profile.add_argument("--steps", type=_positive, metavar="N",
-                         help="train: of a round (default 2); gru, protocols: rounds (5, 3)")  # fmt: skip
+                         help="train: of a round (default 2); rounds of gru (5), overhead, protocols (3)")  # fmt: skip
     profile.add_argument("--samples", type=_positive, metavar="N",
                          help="protocols: clips that train a linear classifier (default 2000)")  # fmt: skip
     command("doctor", "check this machine and installation", common)
@@ -203,6 +208,9 @@ def main(words: list[str] | None = None) -> int:
 def _dispatch(arguments: argparse.Namespace) -> int:
     from benchmarks import commands  # slow: everything heavy is behind this line
 
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
     try:
         return getattr(commands, arguments.command)(arguments)
     except commands.WRONG_WORDS as error:
@@ -215,5 +223,7 @@ def _dispatch(arguments: argparse.Namespace) -> int:
         return FAILED
 
 
+if __name__ in ("__main__", "__mp_main__"):  # until _dispatch, in a worker until workers.begin
+    gc.disable()  # nothing that is imported is garbage: to look for some, now and at the end, takes a third of the time
 if __name__ == "__main__":
     sys.exit(main())

@@ -70,7 +70,7 @@ class MixAlongEdges(torch.autograd.Function):
         """x (N, V, C), adjacency (K, V, V) -> (N, V * K, C)."""
         ctx.save_for_backward(x, adjacency)
         ctx.edges = edges
-        values = adjacency.reshape(-1, 1)
+        values = adjacency.reshape(-1, 1).to(x.dtype)
         out = x.index_select(1, edges.forward.read).mul_(values[edges.forward.weight])
         return _add_more(out, x, values, edges.forward)
 
@@ -79,7 +79,7 @@ class MixAlongEdges(torch.autograd.Function):
         """The gradient of the adjacency is that of its edges; elsewhere it is left 0."""
         x, adjacency = ctx.saved_tensors
         edges: Edges = ctx.edges
-        grad, values = grads[0], adjacency.reshape(-1, 1)
+        grad, values = grads[0], adjacency.reshape(-1, 1).to(x.dtype)
         of_x = of_adjacency = None
         if ctx.needs_input_grad[0]:
             way = edges.backward
@@ -91,10 +91,12 @@ class MixAlongEdges(torch.autograd.Function):
             of_x = _add_more(of_x, grad, values, way)
         if ctx.needs_input_grad[1]:
             way = edges.forward
-            of_adjacency = torch.zeros_like(values).index_add_(0, way.weight, _dot(x.index_select(1, way.read), grad))
+            of_adjacency = torch.zeros_like(adjacency).view(-1, 1)
+            of_adjacency.index_add_(0, way.weight, _dot(x.index_select(1, way.read), grad, adjacency.dtype))
             if way.more:
                 place, read, weight = way.more
-                of_adjacency.index_add_(0, weight, _dot(x.index_select(1, read), grad.index_select(1, place)))
+                more = _dot(x.index_select(1, read), grad.index_select(1, place), adjacency.dtype)
+                of_adjacency.index_add_(0, weight, more)
             of_adjacency = of_adjacency.view_as(adjacency)
         return of_x, of_adjacency, None
 
@@ -106,9 +108,9 @@ def _add_more(out: Tensor, x: Tensor, values: Tensor, way: Way) -> Tensor:
     return out
 
 
-def _dot(x: Tensor, y: Tensor) -> Tensor:
-    """(N, E, C), which is overwritten, and (N, E, C) -> (E, 1), sums over N and C."""
-    return x.mul_(y).sum(dim=0).sum(dim=1, keepdim=True)
+def _dot(x: Tensor, y: Tensor, exact: torch.dtype) -> Tensor:
+    """(N, E, C), which is overwritten, and (N, E, C) -> (E, 1), sums over N and C in the type `exact`."""
+    return x.mul_(y).sum(dim=0, dtype=exact).sum(dim=1, keepdim=True)
 
 
 class GraphConv(nn.Module):

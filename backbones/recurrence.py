@@ -18,6 +18,7 @@ class Recurrence(torch.autograd.Function):
     """h_t = n + z (h_{t-1} - n), r and z = sigmoid, n = tanh(.. + r ..); the gates in PyTorch's order r, z, n."""
 
     @staticmethod
+    @torch.amp.custom_fwd(device_type="cpu", cast_inputs=torch.float32)  # rounding to bfloat16 would add up over frames
     def forward(ctx: Any, gates: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         """gates (T, B, 3H) of the inputs, weight (3H, H) and bias (3H,) of the states -> states (T, B, H); h_0 = 0."""
         h = gates.new_zeros(gates.shape[1], weight.shape[1])
@@ -34,6 +35,7 @@ class Recurrence(torch.autograd.Function):
         return torch.cat([before[1:], h.unsqueeze(0)])
 
     @staticmethod
+    @torch.amp.custom_bwd(device_type="cpu")
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """From the gradient of the states to those of gates, weight and bias."""
         weight, before, r, z, n, n_h = ctx.saved_tensors

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from backbones import skeleton
+from backbones.layout import take_joints
 
 STREAMS = ("joint", "bone", "motion")
-_PARENTS = skeleton.parents()
+_PARENTS = tuple(skeleton.parents().tolist())
 
 
 def to_stream(x: Tensor, stream: str) -> Tensor:
@@ -32,7 +33,7 @@ def to_stream(x: Tensor, stream: str) -> Tensor:
     if stream == "joint":
         return x
     if stream == "bone":
-        return x - x.index_select(3, _PARENTS.to(x.device))
+        return x - take_joints(x, _PARENTS)
     if stream == "motion":
         return torch.cat([x[:, :, 1:] - x[:, :, :-1], torch.zeros_like(x[:, :, :1])], dim=2)
     raise ValueError(f"no stream {stream!r}; there are {', '.join(STREAMS)}")

@@ -25,6 +25,7 @@ from benchmarks.index import Picture, render_index
 from benchmarks.local import devices_of, run_all
 from benchmarks.names import UnknownName
 from benchmarks.outcomes import Records, summary
+from benchmarks.overview import Overview
 from benchmarks.plan import Plan
 from benchmarks.progress import Reporter
 from benchmarks.recipes import Settings
@@ -99,9 +100,9 @@ class Campaign:
     data: Path
 
     @cached_property
-    def store(self) -> Store:
+    def store(self) -> Overview:
         """Records and run folders."""
-        return Store(root_of(self.out, self.settings.scale))
+        return Overview(root_of(self.out, self.settings.scale))
 
     @cached_property
     def whole(self) -> Plan:
@@ -147,7 +148,7 @@ class Campaign:
         """
         seen: dict[tuple[str, int], dict[str, str]] = {}  # data set and frames -> checksum of x.npy -> a run
         for run_id, run in self.whole.runs.items():
-            record = self.store.record(run_id)
+            record = self.store.brief(run_id)
             if record and record.get("data") and not isinstance(run, Fuse):
                 checksum = record["data"]["sha256"]["x.npy"]
                 seen.setdefault((run.data.name, run.data.frames), {}).setdefault(checksum, run_id)
@@ -170,14 +171,23 @@ class Campaign:
         return self.plan.todo(self.store, retry_failed)
 
     def execute(
-        self, todo: list[Run], jobs: int | None, device: str, console: Console, kernel: Kernel = "auto"
+        self,
+        todo: list[Run],
+        jobs: int | None,
+        device: str,
+        console: Console,
+        kernel: Kernel = "auto",
+        threads: int = 1,
     ) -> None:
-        """Executes runs on this machine and says how they ended. Device "cuda" means every GPU that is visible."""
+        """Executes runs on this machine and says how they ended. Device "cuda" means every GPU that is visible.
+
+        Without `jobs` the workers' threads together are as many as there are cores.
+        """
         devices = devices_of(device, torch.cuda.device_count())
-        by_default = len(devices) if device.startswith("cuda") else os.cpu_count() or 1  # one process per GPU, or core
+        by_default = len(devices) if device.startswith("cuda") else max(1, (os.cpu_count() or 1) // threads)
         jobs = min(jobs or by_default, len(todo))
         self.store.prepare()
-        machine = Machine(str(self.data.resolve()), device, kernel=kernel)
+        machine = Machine(str(self.data.resolve()), device, threads=threads, kernel=kernel)
         machine.save(self.store.root)  # for execute(root, run_id) elsewhere; these workers are told directly
         for run in todo:
             self.store.write_spec(run)
@@ -187,7 +197,7 @@ class Campaign:
         console.print(", ".join(f"{count} {status}" for status, count in sorted(ended.items())), markup=False)
 
     def _records(self) -> dict[str, dict[str, Any]]:
-        return {run_id: record for run_id in self.whole.runs if (record := self.store.record(run_id))}
+        return self.store.briefs(self.whole.runs)
 
     def tables(self) -> dict[Path, str]:
         """Every table as markdown, by the file it belongs in: a function of the records, not of this machine."""
@@ -203,11 +213,11 @@ class Campaign:
         It depends on the folder alone, not on the tables, seeds and recipe that were asked for: all tables, every seed
         that has a record. `writing`: files that are written along with it, to be linked like those that are there.
         """
-        root, records = self.store.root, self.store.all()
-        seeds = {record["spec"]["seed"] for record in records.values() if "seed" in record.get("spec", {})} or {0}
+        root, records = self.store.root, self.store.briefs()
+        seeds = {record["seed"] for record in records.values() if "seed" in record} or {0}
         there = [path for folder in ("tables", "figures", "throughput") for path in (root / folder).glob("*")]
         files = {path.relative_to(root).as_posix() for path in (*there, *writing)}
-        settings = replace(self.settings, recipe="paper", seeds=tuple(sorted(seeds)), overrides=())
+        settings = self.settings.but(recipe="paper", seeds=tuple(sorted(seeds)), overrides=())
         return {root / "README.md": render_index(settings, records, files, _pictures(settings, records))}
 
     def write(self) -> dict[Path, str]:

@@ -22,7 +22,7 @@ from methods import METHODS
 
 PROTOCOLS = ("linear", "knn", "finetune", "semi")  # of a pretrained encoder
 UNSETTABLE = ("classes", "blocks")  # the data set decides; too long for a word
-POSITIVE = (*SIZES, "width", "out", "hidden", "hidden_size", "layers", "subsets")
+POSITIVE = (*(size for size in SIZES if size != "epochs"), "width", "out", "hidden", "hidden_size", "layers", "subsets")
 
 
 class UsageError(Exception):
@@ -48,6 +48,8 @@ def overrides(words: Iterable[str], method: str | None = None) -> tuple[tuple[st
         value = _value(known("setting", key, hints), text, hints[key])
         if key in POSITIVE and value <= 0:
             raise UsageError(f"--set {key} wants a number above 0, got {text!r}")
+        if key == "epochs" and value < 0:
+            raise UsageError(f"--set epochs wants a number of at least 0, got {text!r}")
         parsed.append((key, value))
     return tuple(parsed)
 

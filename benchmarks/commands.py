@@ -101,8 +101,10 @@ def run(arguments: argparse.Namespace) -> int:
     counts = ", ".join(f"{shared} {kind}" for kind, (_, shared) in campaign.plan.counts().items())
     console.print(f"{counts}; {len(todo)} of {len(campaign.plan.runs)} runs to do.", markup=False)
     if arguments.slurm:
-        if arguments.jobs or arguments.device != "auto":
-            raise UsageError(f"--jobs and --device are for this machine; {arguments.slurm} says what jobs ask for")
+        if arguments.jobs or arguments.device != "auto" or arguments.threads != 1:
+            raise UsageError(
+                f"--jobs, --device and --threads are for this machine; {arguments.slurm} says what jobs ask for"
+            )
         queued = submit(
             campaign, read(arguments.slurm), kernel=arguments.kernel,
             retry_failed=arguments.retry_failed, dry_run=arguments.dry_run, say=say,
@@ -122,7 +124,7 @@ def run(arguments: argparse.Namespace) -> int:
         device = _device(arguments.device)
         if arguments.kernel == "triton" and (reason := unsupported(torch.device(device), torch.float32)):
             raise UsageError(f"--kernel triton cannot be used here: {reason}; auto takes what can be used")
-        campaign.execute(todo, arguments.jobs, device, console, arguments.kernel)
+        campaign.execute(todo, arguments.jobs, device, console, arguments.kernel, arguments.threads)
     if arguments.method:
         for run_ in campaign.plan.runs.values():
             _show(campaign.store, run_.id, console, brief=True)
@@ -262,7 +264,7 @@ def _check(name: str, frames: int, folder: Path) -> bool:
 
 
 def profile(arguments: argparse.Namespace) -> int:
-    """Measures how fast a part is, and writes a table named after this machine."""
+    """Measures how fast a part is, and writes a table, or two, named after this machine."""
     from benchmarks.throughput import kernel_page
     from benchmarks.throughput.registry import measure
 
@@ -271,6 +273,8 @@ def profile(arguments: argparse.Namespace) -> int:
             raise UsageError(f"--compare belongs to profile kernels, not to profile {arguments.profile}")
         print(kernel_page.compare(*arguments.compare))
         return 0
-    path = measure(arguments, _device(arguments.device), print)
-    print(f"\n{path.read_text()}\nWritten to {choices.short(path)}")
+    if arguments.part and arguments.profile != "data":
+        raise UsageError(f"--part belongs to profile data, not to profile {arguments.profile}")
+    for path in measure(arguments, _device(arguments.device), print):
+        print(f"\n{path.read_text()}\nWritten to {choices.short(path)}")
     return 0

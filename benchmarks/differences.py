@@ -10,6 +10,7 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from benchmarks.outcomes import Outcome
 from benchmarks.tables.base import TableSpec
@@ -23,27 +24,27 @@ class Difference:
 
     by_seed: tuple[float | None, ...]
 
-    @property
+    @cached_property
     def values(self) -> tuple[float, ...]:
         """The differences of the seeds that both cells have; n is their number."""
         return tuple(value for value in self.by_seed if value is not None)
 
-    @property
+    @cached_property
     def complete(self) -> bool:
         """Whether every seed is in both cells. What is not complete is not to be averaged in silence."""
         return len(self.values) == len(self.by_seed) > 0
 
-    @property
+    @cached_property
     def mean(self) -> float:
         """Mean over the seeds; statistics.StatisticsError (a ValueError) when there is none."""
         return statistics.fmean(self.values)
 
-    @property
+    @cached_property
     def deviation(self) -> float | None:
         """Sample standard deviation (ddof 1), None for fewer than two seeds."""
         return statistics.stdev(self.values) if len(self.values) > 1 else None
 
-    @property
+    @cached_property
     def half(self) -> float | None:
         """Half of the 95 % interval of the mean: Student's t with n - 1 degrees of freedom; None for n < 2."""
         if self.deviation is None:
@@ -53,7 +54,7 @@ class Difference:
         n = len(self.values)
         return float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) * self.deviation / math.sqrt(n)
 
-    @property
+    @cached_property
     def noise(self) -> bool | None:
         """Whether the interval contains 0; None where no interval is known."""
         return None if self.half is None else abs(self.mean) <= self.half

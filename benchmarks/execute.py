@@ -43,7 +43,7 @@ class Machine:
 
     data: str = str(REPO / "data")
     device: str = "cpu"
-    threads: int = 1
+    threads: int = 1  # on the CPU; another number rounds differently
     kernel: Kernel = "auto"  # of SkeAttnCLR's mask; the forms agree within rounding
 
     @classmethod

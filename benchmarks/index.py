@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from benchmarks.markdown import bullets, fill, pipe_table
@@ -49,7 +48,7 @@ def render_index(settings: Settings, records: Records, files: Collection[str], p
     official where one of its own runs has a record. records are all that the folder has; files are the paths in it,
     such as "tables/table-1.md", and what is not among them is not linked. Images that no picture names come last.
     """
-    rows = _rows(replace(settings, overrides=()), records)
+    rows = _rows(settings.but(overrides=()), records)
     behind = set().union(*(row.ids for row in rows)) & set(records)
     others = len(set(records) - behind)
     sections = [
@@ -82,9 +81,11 @@ def _rows(settings: Settings, records: Records) -> list[_Row]:
     rows: list[_Row] = []
     for recipe in RECIPES:
         usual = set().union(*(row.ids for row in rows if row.recipe == "paper"))
+        if recipe != "paper" and not set(records) - usual:
+            continue
         for spec in TABLES.values():
             try:
-                found = outcomes(spec, replace(settings, recipe=recipe), records)
+                found = outcomes(spec, settings.but(recipe=recipe), records)
             except ValueError:
                 if recipe == "paper":
                     raise

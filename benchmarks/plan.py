@@ -89,7 +89,7 @@ class Plan:
         hopeless: set[str] = set()
         needed: dict[str, bool] = {}
         for run_id, run in self.runs.items():
-            record = store.record(run_id)
+            record = store.brief(run_id)
             failed = record is not None and record["status"] == "failed" and not retry_failed
             if failed or any(parent.id in hopeless for parent in run.parents):
                 hopeless.add(run_id)

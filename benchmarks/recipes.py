@@ -8,14 +8,15 @@ the recipe itself. IRDS, a small real data set, has sizes of its own that two CP
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from backbones import DSTA, STGCN, BiGRU
 from benchmarks.datasets import catalog
 from benchmarks.finetuning import few_labels, finetuning
+from benchmarks.once import once
 from benchmarks.runs import Data, Evaluate, Fuse, Pretrain, Raw, Run, Select, Untrained
 from benchmarks.sizes import DEMO, IRDS, SMOKE, Size, changed, resized, retuned
-from methods import moco
 from methods.aimclr import AimCLR
 from methods.crossclr import CrosSCLR
 from methods.hiclr import HiCLR
@@ -44,6 +45,21 @@ class Settings:
         """The size of the synthetic stand-ins, None for real data."""
         return None if self.scale == "full" else self.scale
 
+    @cached_property
+    def made(self) -> dict[Any, Any]:
+        """What was made under these settings and is made once: see once.py and TableSpec.cells."""
+        return {}
+
+    def but(self, **changes: Any) -> Settings:
+        """These settings with changes: one object each time, and with other seeds only it has the same `made`."""
+        found = replace(self, **changes)
+        key = repr(found)  # == would take 4 for 4.0, which is another run
+        if key == repr(self):
+            return self
+        if repr(replace(found, seeds=())) == repr(replace(self, seeds=())):
+            vars(found)["made"] = self.made
+        return self.made.setdefault(key, found)
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -61,6 +77,7 @@ class Recipe:
 
 
 _RELEASED_MOCO = SkeletonCLR.Config(tau=0.07, momentum=0.999, momentum_schedule="constant", key_init="redrawn")
+_MONITOR = knn.Config()
 _RELEASED_STGCN = STGCN.Config(width=16, graph="stgcn")
 _RELEASED_LINEAR = linear.Config(sgd=SGD(lr=3.0, milestones=(80,), weight_decay=0.0), epochs=100, report="best")
 
@@ -157,6 +174,7 @@ def size_of(settings: Settings, data: str) -> Size | None:
     return {"smoke": SMOKE, "demo": DEMO}[settings.scale]
 
 
+@once
 def resolve(settings: Settings, method: str, data: str, stream: str, backbone: str = "stgcn") -> Recipe:
     """The complete settings of one method on one data set and stream at the asked-for scale."""
     found = recipe_of(settings.recipe, method, data, stream, backbone)
@@ -164,11 +182,22 @@ def resolve(settings: Settings, method: str, data: str, stream: str, backbone: s
     return changed(resized(found, size) if size else found, dict(settings.overrides))
 
 
+@once
 def data_of(settings: Settings, name: str, split: str, frames: int) -> Data:
     """The data of a run at the asked-for scale."""
     return Data(name, split, frames, settings.standin)
 
 
+@once
+def _config(settings: Settings, method: str, data: str, split: str, stream: str, backbone: str, **changes: Any) -> Any:
+    """The method's, of all seeds."""
+    found = resolve(settings, method, data, stream, backbone)
+    known = {key: value for key, value in settings.overrides if hasattr(found.config, key)}
+    classes = {"classes": catalog.classes(data, settings.standin, split)} if hasattr(found.config, "classes") else {}
+    return replace(found.config, **known | changes | classes)
+
+
+@once
 def pretraining(
     settings: Settings,
     method: str,
@@ -181,14 +210,10 @@ def pretraining(
 ) -> Pretrain:
     """A fully resolved pretraining; --set and then `changes`, what a table varies, replace fields of the config."""
     found = resolve(settings, method, data, stream, backbone)
-    known = {key: value for key, value in settings.overrides if hasattr(found.config, key)}
-    config = replace(found.config, **known | changes)
-    if hasattr(config, "classes"):
-        config = replace(config, classes=catalog.classes(data, settings.standin, split))
     size = size_of(settings, data)
     return Pretrain(
         method=method,
-        config=config,
+        config=_config(settings, method, data, split, stream, backbone, **changes),
         backbone=found.backbone,
         backbone_config=found.backbone_config,
         data=data_of(settings, data, split, found.frames),
@@ -197,7 +222,7 @@ def pretraining(
         batch=found.batch,
         epochs=found.epochs,
         seed=seed,
-        monitor=size.monitor if size else knn.Config(),
+        monitor=size.monitor if size else _MONITOR,
         monitor_every=size.monitor_every if size else 10,
     )
 
@@ -205,10 +230,12 @@ def pretraining(
 def untrained(settings: Settings, method: str, data: str, stream: str, seed: int, calibrate: bool = False) -> Untrained:
     """The backbone of a method's recipe with random weights; see runs.Untrained for `calibrate`."""
     found = resolve(settings, method, data, stream)
-    init: moco.Init = getattr(found.config, "init", "torch")
-    return Untrained(found.backbone, found.backbone_config, stream, seed, init, calibrate)
+    return Untrained(
+        found.backbone, found.backbone_config, stream, seed, getattr(found.config, "init", "torch"), calibrate
+    )
 
 
+@once
 def evaluation(
     settings: Settings,
     protocol: str,
@@ -225,19 +252,10 @@ def evaluation(
     method = encoder.method if isinstance(encoder, Pretrain) else "skeletonclr"
     backbone = "stgcn" if isinstance(encoder, Raw) else encoder.backbone
     found = resolve(settings, method, data, encoder.stream, backbone)
-    where = (settings.recipe, method, data, split, encoder.stream, size_of(settings, data))
-    match protocol:
-        case "finetune":
-            config = _tuned(finetuning(*where), settings, encoder)
-        case "semi":
-            few = few_labels(*where, share)
-            config = replace(few, finetune=_tuned(few.finetune, settings, encoder))
-        case _:
-            others = {"knn": knn.Config(), "raw": raw.Config(), "embed": embed.Config()}
-            config = {"linear": found.linear, **others}[protocol]
+    words = (method, data, split, encoder.stream, backbone)
     return Evaluate(
         protocol=protocol,
-        config=replace(config, **changes),
+        config=_judge(settings, protocol, words, share, isinstance(encoder, Pretrain), **changes),
         encoder=encoder,
         data=data_of(settings, data, split, found.frames),
         select=found.select if isinstance(encoder, Pretrain) else "last",
@@ -245,10 +263,35 @@ def evaluation(
     )
 
 
-def _tuned(config: finetune.Config, settings: Settings, encoder: Pretrain | Untrained | Raw) -> finetune.Config:
+@once
+def _judge(
+    settings: Settings,
+    protocol: str,
+    words: tuple[str, str, str, str, str],
+    share: float,
+    pretrained: bool,
+    **changes: Any,
+) -> Any:
+    """The protocol's config, of all seeds. words: method, data, split, stream, backbone."""
+    method, data, split, stream, backbone = words
+    where = (settings.recipe, method, data, split, stream, size_of(settings, data))
+    match protocol:
+        case "finetune":
+            config = _tuned(finetuning(*where), settings, pretrained)
+        case "semi":
+            few = few_labels(*where, share)
+            config = replace(few, finetune=_tuned(few.finetune, settings, pretrained))
+        case "linear":
+            config = resolve(settings, method, data, stream, backbone).linear
+        case _:
+            config = {"knn": knn.Config(), "raw": raw.Config(), "embed": embed.Config()}[protocol]
+    return replace(config, **changes)
+
+
+def _tuned(config: finetune.Config, settings: Settings, pretrained: bool) -> finetune.Config:
     """With what --set names; without pretraining BatchNorm follows the batches, as it has no statistics to keep."""
     config = retuned(config, dict(settings.overrides))
-    return config if isinstance(encoder, Pretrain) else replace(config, batchnorm="batch")
+    return config if pretrained else replace(config, batchnorm="batch")
 
 
 def fused(members: tuple[Run, ...], weights: tuple[float, ...] = (0.5, 0.5, 0.5)) -> Fuse:

@@ -169,8 +169,6 @@ class Fuse(_Run):
 
 Run = Pretrain | Evaluate | Fuse
 KINDS: dict[str, type[Any]] = {cls.__name__: cls for cls in (Pretrain, Untrained, Raw, Evaluate, Fuse)}
-
-
 _SIZES = {"queue", "dim", "mix_units", "init", "classes"}  # differ with the scale, not with the question asked
 
 
@@ -242,7 +240,9 @@ def _json(value: Any) -> str:
     if isinstance(value, tuple):
         return f"[{','.join([_json(item) for item in value])}]"
     if is_dataclass(value) and not isinstance(value, type):
-        return _object({name: _json(getattr(value, name)) for name in _names(type(value))})
+        if "_json" not in vars(value):  # configs are frozen, and thousands of runs share them
+            vars(value)["_json"] = _object({name: _json(getattr(value, name)) for name in _names(type(value))})
+        return vars(value)["_json"]
     return json.dumps(_plain(value), allow_nan=False)
 
 

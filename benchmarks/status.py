@@ -16,7 +16,7 @@ STATES = ("done", "running", "queued", "failed", "missing")
 
 def state_of(run: Run, store: Store, jobs: Mapping[str, Job]) -> tuple[str, str]:
     """One of STATES, and what a person wants to know about it. `jobs`: run id -> the task that has it."""
-    record = store.record(run.id)
+    record = store.brief(run.id)
     if record and record["status"] == "ok":
         return "done", ""
     job = jobs.get(run.id)

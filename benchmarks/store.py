@@ -18,12 +18,11 @@ import os
 import socket
 import typing
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from benchmarks import runs
 from benchmarks.runs import Run
@@ -31,14 +30,19 @@ from protocols import PROTOCOLS
 from protocols.checkpoint import replacing
 from protocols.pretrain import encoder_path
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 SCHEMA = 1
+LONG = ("history", "per_class", "points", "spec", "traceback")  # what a brief leaves out
 
 
 class StoreError(RuntimeError):
     """A file of the store that cannot be used or written, and what to do about it."""
 
 
-def _digest(record: dict[str, Any]) -> str:
+def digest(record: dict[str, Any]) -> str:
+    """By which a record that was changed later is known."""
     text = json.dumps({k: v for k, v in record.items() if k != "digest"}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -102,7 +106,7 @@ class Store:
     def write_record(self, record: dict[str, Any]) -> None:
         """Writes one record atomically, with schema and digest."""
         record = {"schema": SCHEMA, **record}
-        write_json(self.records / f"{record['run']}.json", record | {"digest": _digest(record)})
+        write_json(self.records / f"{record['run']}.json", record | {"digest": digest(record)})
 
     def record(self, run_id: str) -> dict[str, Any] | None:
         """The record of a run, ok or failed, or None.
@@ -119,7 +123,7 @@ class Store:
             raise StoreError(f"{path} is not JSON ({error}); delete it and run the same command again") from error
         if record.get("schema") != SCHEMA:
             raise StoreError(f"{path} has schema {record.get('schema')}; this version reads {SCHEMA}")
-        if record.get("digest") != _digest(record):
+        if record.get("digest") != digest(record):
             raise StoreError(f"{path} was changed after it was written; delete it and run the same command again")
         return record
 
@@ -138,13 +142,29 @@ class Store:
                 found[path.stem] = record
         return found
 
+    def brief(self, run_id: str) -> dict[str, Any] | None:
+        """A record without what is LONG, and with the seed of its spec, if it has one; raises as `record` does."""
+        record = self.record(run_id)
+        if record is None:
+            return None
+        seed = record.get("spec", {}).get("seed")
+        return {key: value for key, value in record.items() if key not in LONG} | (
+            {} if seed is None else {"seed": seed}
+        )
+
+    def briefs(self, run_ids: Iterable[str] | None = None) -> dict[str, dict[str, Any]]:
+        """What there is of these, or of all runs, in short."""
+        if run_ids is None:
+            run_ids = sorted(path.stem for path in self.records.glob("*.json"))
+        return {run_id: brief for run_id in run_ids if (brief := self.brief(run_id))}
+
     def done(self, run: Run, product: bool = False) -> bool:
         """Whether a run has a result and, if asked, also the file that runs after it read.
 
         A fresh clone has records but no encoders: what is only looked at need not run again, what is built upon
         must.
         """
-        record = self.record(run.id)
+        record = self.brief(run.id)
         if record is None or record["status"] != "ok":
             return False
         return not product or all(path.exists() for path in self.products(run))
@@ -158,6 +178,8 @@ class Store:
 
     def frame(self) -> pd.DataFrame:
         """One row per record: run, kind, label, status, seconds and a column per metric."""
+        import pandas as pd  # slow to import, and only this table needs it
+
         keys = ("run", "kind", "label", "status", "seconds")
         rows = [{k: r.get(k) for k in keys} | r.get("metrics", {}) for r in self.all().values()]
         return pd.DataFrame(rows, columns=None if rows else list(keys))

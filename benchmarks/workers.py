@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import multiprocessing
 import os
 import signal
@@ -33,6 +34,8 @@ def one_thread() -> Iterator[None]:
 
 def begin(parent: int) -> None:
     """To be called first in a worker: the parent decides about Ctrl-C, and its end is this process's end."""
+    gc.freeze()  # what was imported stays; bench.py has told the collector to wait for it
+    gc.enable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: even when the parent gets a SIGKILL

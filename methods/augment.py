@@ -1,37 +1,50 @@
 """Views of skeleton sequences, made in batch on the device of the data, driven by one explicit generator.
 
 Every augmentation is two functions: `draw_*` takes the random numbers, one set per sample, and the other applies
-them. Nothing here synchronises with the host.
+them. The generator is on the CPU: the few numbers of a batch are then the same whatever the device. They are finished
+there and sent once, without waiting. No step here waits for the device.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 
 import torch
 from torch import Tensor
 
 from backbones import skeleton
+from backbones.layout import constant, joined, parted, take_joints
 
 TURN, WOBBLE = 30.0, 1.0  # degrees: the largest turn about one axis, and about the two others
 NOISE = 0.01  # metres, standard deviation
 SIGMA, REACH = (0.1, 2.0), 7  # frames: range of the blur's width, and how far it reaches to both sides
 MIX_UNIT = 4  # frames; the temporal stride of the backbones, the unit of Table 11's temporal_l and temporal_u
+SHEAR = (6, 0, 3, 1, 6, 4, 2, 5, 6)  # which coefficient stands where in S, row by row; 6 is a one
+_PART = skeleton.part_masks().int().argmax(dim=0)  # (V,): the part of every joint
 
 
-def _rand(shape: tuple[int, ...], like: Tensor, generator: torch.Generator) -> Tensor:
-    """The generator lives on the CPU: the few numbers of a batch are then the same whatever the device."""
-    return torch.rand(shape, generator=generator).to(like.device, non_blocking=True)
+def _send(drawn: Tensor, like: Tensor) -> Tensor:
+    """To the device of the data. A copy from ordinary memory may wait for the GPU, one from pinned memory does not."""
+    return (drawn.pin_memory() if like.is_cuda else drawn).to(like.device, non_blocking=True)
 
 
-def _randint(low: int, high: int, shape: tuple[int, ...], like: Tensor, generator: torch.Generator) -> Tensor:
-    """Uniform on low..high, both included."""
-    return torch.randint(low, high + 1, shape, generator=generator).to(like.device, non_blocking=True)
+def _randint(low: int, high: int, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    """Uniform on low..high, both included; on the CPU."""
+    return torch.randint(low, high + 1, shape, generator=generator)
 
 
 def draw_crop(x: Tensor, ratio: int, generator: torch.Generator) -> Tensor:
     """First frames of the crops, (B,) in 0..2p with p = T // ratio."""
-    return _randint(0, 2 * (x.shape[2] // ratio), (len(x),), x, generator)
+    return _send(_randint(0, 2 * (x.shape[2] // ratio), (len(x),), generator), x)
+
+
+@functools.cache
+def _crops(frames: int, ratio: int, device: torch.device) -> Tensor:
+    """The frames of every possible crop, (2p + 1, T) int64 with p = T // ratio."""
+    frame = torch.arange(frames, device=device)
+    before, after = frame[: frames // ratio].flip(0), frame[frames - frames // ratio :].flip(0)
+    return torch.cat([before, frame, after]).unfold(0, frames, 1).contiguous()
 
 
 def temporal_crop(x: Tensor, start: Tensor, ratio: int) -> Tensor:
@@ -39,16 +52,16 @@ def temporal_crop(x: Tensor, start: Tensor, ratio: int) -> Tensor:
 
     "temporal_padding_ratio" of Table 10. x (B, 3, T, V, M), start (B,) -> the same shape as x.
     """
-    frames = x.shape[2]
-    index = start[:, None] + torch.arange(frames, device=x.device) - frames // ratio
-    index = torch.where(index < 0, -1 - index, index)
-    index = torch.where(index >= frames, 2 * frames - 1 - index, index)
-    return x.gather(2, index[:, None, :, None, None].expand_as(x))
+    batch, coordinates, frames, joints, persons = x.shape
+    crops = _crops(frames, ratio, x.device).index_select(0, start).unsqueeze(1)  # (B, 1, T)
+    first = torch.arange(0, batch * coordinates * frames, frames, device=x.device).view(batch, coordinates, 1)
+    rows = x.reshape(-1, joints * persons)  # a frame's values of one coordinate lie side by side
+    return rows.index_select(0, (first + crops).view(-1)).view(x.shape)
 
 
 def draw_shear(x: Tensor, amplitude: float, generator: torch.Generator) -> Tensor:
     """Six shear coefficients per sample, (B, 6), uniform on (-amplitude, amplitude)."""
-    return (2 * _rand((len(x), 6), x, generator) - 1) * amplitude
+    return _send((2 * torch.rand((len(x), 6), generator=generator) - 1) * amplitude, x)
 
 
 def shear(x: Tensor, s: Tensor) -> Tensor:
@@ -56,10 +69,8 @@ def shear(x: Tensor, s: Tensor) -> Tensor:
 
     x (B, 3, T, V, M), s (B, 6) -> the same shape as x.
     """
-    one = torch.ones_like(s[:, 0])
-    rows = [one, s[:, 0], s[:, 3], s[:, 1], one, s[:, 4], s[:, 2], s[:, 5], one]
-    matrix = torch.stack(rows, dim=1).view(-1, 3, 3)
-    return torch.bmm(matrix, x.flatten(2)).view_as(x)
+    entries = torch.nn.functional.pad(s, (0, 1), value=1.0).index_select(1, constant(SHEAR, x.device))
+    return torch.bmm(entries.view(-1, 3, 3), x.flatten(2)).view(x.shape)
 
 
 def normal(x: Tensor, generator: torch.Generator, crop_ratio: int, shear_amplitude: float) -> Tensor:
@@ -73,7 +84,7 @@ def normal(x: Tensor, generator: torch.Generator, crop_ratio: int, shear_amplitu
 
 def draw_coin(x: Tensor, generator: torch.Generator, chance: float = 0.5) -> Tensor:
     """Whether something happens to a sample, (B,) bool."""
-    return _rand((len(x),), x, generator) < chance
+    return _send(torch.rand((len(x),), generator=generator) < chance, x)
 
 
 def where(coin: Tensor, changed: Tensor, x: Tensor) -> Tensor:
@@ -83,13 +94,14 @@ def where(coin: Tensor, changed: Tensor, x: Tensor) -> Tensor:
 
 def spatial_flip(x: Tensor) -> Tensor:
     """Left and right joints change their names. Coordinates are not mirrored, as in the release of AimCLR."""
-    return x[:, :, :, list(skeleton.FLIP)]
+    return take_joints(x, skeleton.FLIP)
 
 
 def draw_turn(x: Tensor, generator: torch.Generator) -> Tensor:
     """Angles about x, y and z in radians, (B, 3): one axis up to 30 degrees, the others up to 1."""
-    main = _randint(0, 2, (len(x), 1), x, generator) == torch.arange(3, device=x.device)
-    return _rand((len(x), 3), x, generator) * torch.where(main, TURN, WOBBLE) * (math.pi / 180)
+    main = _randint(0, 2, (len(x), 1), generator) == torch.arange(3)
+    angles = torch.rand((len(x), 3), generator=generator) * torch.where(main, TURN, WOBBLE) * (math.pi / 180)
+    return _send(angles, x)
 
 
 def rotate(x: Tensor, angles: Tensor) -> Tensor:
@@ -105,12 +117,12 @@ def rotate(x: Tensor, angles: Tensor) -> Tensor:
 
 def draw_noise(x: Tensor, generator: torch.Generator) -> Tensor:
     """Gaussian noise of the shape of x. Absent persons get it too, as in the release of AimCLR."""
-    return NOISE * torch.randn(x.shape, generator=generator).to(x.device, non_blocking=True)
+    return _send(torch.randn(x.shape, generator=generator), x).mul_(NOISE)
 
 
 def draw_sigma(x: Tensor, generator: torch.Generator) -> Tensor:
     """Widths of the blur in frames, (B,)."""
-    return SIGMA[0] + (SIGMA[1] - SIGMA[0]) * _rand((len(x),), x, generator)
+    return _send(SIGMA[0] + (SIGMA[1] - SIGMA[0]) * torch.rand((len(x),), generator=generator), x)
 
 
 def blur(x: Tensor, sigma: Tensor) -> Tensor:
@@ -120,13 +132,19 @@ def blur(x: Tensor, sigma: Tensor) -> Tensor:
     """
     offset = torch.arange(-REACH, REACH + 1, device=x.device)
     kernel = torch.exp(-(offset**2) / (2 * sigma[:, None] ** 2))  # (B, 15)
-    padded = torch.nn.functional.pad(x, (0, 0, 0, 0, REACH, REACH))
-    return torch.einsum("bk,bctvmk->bctvm", kernel.to(x.dtype), padded.unfold(2, len(offset), 1))
+    weights = kernel.to(x.dtype).view(len(x), -1, 1, 1, 1).unbind(1)
+    padded = torch.nn.functional.pad(x.flatten(3), (0, 0, REACH, REACH))
+    shifted = [padded[:, :, i : i + x.shape[2]] for i in range(len(weights))]
+    blurred = shifted[0] * weights[0]
+    term = torch.empty_like(blurred)
+    for part, weight in zip(shifted[1:], weights[1:], strict=True):
+        blurred += torch.mul(part, weight, out=term)
+    return blurred.view(x.shape)
 
 
 def draw_axis(x: Tensor, generator: torch.Generator) -> Tensor:
     """A coordinate, (B,) in 0..2."""
-    return _randint(0, 2, (len(x),), x, generator)
+    return _send(_randint(0, 2, (len(x),), generator), x)
 
 
 def axis_mask(x: Tensor, axis: Tensor) -> Tensor:
@@ -151,8 +169,8 @@ def extreme(x: Tensor, generator: torch.Generator, crop_ratio: int, shear_amplit
 def draw_joints(x: Tensor, share: float, generator: torch.Generator) -> Tensor:
     """Which joints of which frames are hidden, (T, V) bool: int(V * share) of every frame, one draw for the batch."""
     frames, joints = x.shape[2:4]
-    rank = _rand((frames, joints), x, generator).argsort(dim=1).argsort(dim=1)
-    return rank < int(joints * share)
+    rank = torch.rand((frames, joints), generator=generator).argsort(dim=1).argsort(dim=1)
+    return _send(rank < int(joints * share), x)
 
 
 def draw_mix(
@@ -180,19 +198,18 @@ def draw_mix(
             f"mixing up to {units[1]} units of {MIX_UNIT} frames does not fit {frames} frames ({total} units)"
         )
     rows = batch if per_sample else 1
-    shift = _randint(1, batch - 2, (1,), x, generator)
-    donor = (torch.arange(batch, device=x.device) + shift) % batch
+    donor = (torch.arange(batch) + _randint(1, batch - 2, (1,), generator)) % batch
 
-    count = _randint(parts[0], parts[1], (rows, 1), x, generator)
-    masks = skeleton.part_masks().to(x.device)
-    rank = _rand((rows, len(masks)), x, generator).argsort(dim=1).argsort(dim=1)
-    chosen = ((rank < count).float() @ masks.float()) > 0  # (rows, V)
+    count = _randint(parts[0], parts[1], (rows, 1), generator)
+    rank = torch.rand((rows, len(skeleton.PARTS)), generator=generator).argsort(dim=1).argsort(dim=1)
+    chosen = (rank < count).index_select(1, _PART)  # (rows, V)
 
-    length = _randint(units[0], units[1], (rows, 1), x, generator)
-    start = (_rand((rows, 1), x, generator) * (total - length + 1)).floor().long()
-    unit = torch.arange(frames, device=x.device) // MIX_UNIT
-    during = (unit >= start) & (unit < start + length)  # (rows, T)
-    return donor, (during[:, :, None] & chosen[:, None, :]).expand(batch, frames, joints)
+    length = _randint(units[0], units[1], (rows, 1), generator)
+    start = (torch.rand((rows, 1), generator=generator) * (total - length + 1)).floor().long()
+    since = torch.arange(frames) // MIX_UNIT - start
+    during = (since >= 0) & (since < length)  # (rows, T)
+    region = during[:, :, None] & chosen[:, None, :]
+    return _send(donor, x), _send(region, x).expand(batch, frames, joints)
 
 
 def mix_parts(x: Tensor, donor: Tensor, region: Tensor) -> Tensor:
@@ -201,4 +218,7 @@ def mix_parts(x: Tensor, donor: Tensor, region: Tensor) -> Tensor:
     One-directional: sample i receives from donor[i]; both come from the same x. x (B, 3, T, V, M), donor (B,),
     region (B, T, V) -> the same shape as x.
     """
-    return torch.where(region[:, None, :, :, None], x[donor], x)
+    own = joined(x)
+    given = own.index_select(0, donor)
+    pasted = region[:, None] if own.is_complex() else region[:, None, :, :, None]
+    return parted(torch.where(pasted, given, own, out=given))

@@ -11,9 +11,9 @@ from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from backbones import Backbone, Features
+from methods.losses import unit
 from methods.mhsam import AttentionMask
 
 
@@ -40,7 +40,7 @@ class Encoder(nn.Module):
 
     def embed(self, pooled: Tensor) -> Tensor:
         """(B, C) -> (B, D), of length 1."""
-        return F.normalize(self.head(pooled), dim=1)
+        return unit(self.head(pooled))
 
 
 class Method(nn.Module):

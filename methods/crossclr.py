@@ -14,7 +14,6 @@ from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from backbones import Backbone
 from backbones.streams import to_stream
@@ -54,7 +53,7 @@ class Branches(nn.Module):
 
     def forward(self, x: Tensor, stream: str) -> Tensor:
         """x (B, 3, T, V, M) -> (B, D), of length 1."""
-        return F.normalize(self.head(stream)(self.backbone(stream)(x).pooled), dim=1)
+        return losses.unit(self.head(stream)(self.backbone(stream)(x).pooled))
 
 
 def crossed(mine: Tensor, other: Tensor, tau: float, mined: int) -> tuple[Tensor, Tensor]:

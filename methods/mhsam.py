@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from backbones.base import MaskPooling
+from backbones.linear import linear
 from methods.kernels import Form, Kernel, attention_pool, choose, split_heads
 
 
@@ -56,17 +57,20 @@ class AttentionMask(nn.Module):
         Raises:
             Unsupported: when `kernel` cannot run on this device.
         """
-        x, others = tokens.flatten(0, 1), keys.flatten(0, 1)
+        projected = self._project(tokens.flatten(0, 1), pooling)
+        kind = (projected if isinstance(projected, Tensor) else projected[1]).dtype  # under autocast a smaller one
+        x, others, weight, bias = (
+            t.to(kind) for t in (tokens.flatten(0, 1), keys.flatten(0, 1), self.proj.weight, self.proj.bias)
+        )
         self.ran = choose(self.kernel, x, self.heads, pooling)
-        weight, bias = self.proj.weight, self.proj.bias
-        projected = self._project(x, pooling)
-        pooled = attention_pool(self.ran, projected, self.heads, weight, bias, self.lam, x, others)
+        with torch.autocast(x.device.type, enabled=False):  # every form rounds by itself
+            pooled = attention_pool(self.ran, projected, self.heads, weight, bias, self.lam, x, others)
         return tuple(f.unflatten(0, tokens.shape[:2]).mean(dim=1) for f in pooled)
 
     def _project(self, x: Tensor, pooling: MaskPooling) -> Tensor | tuple[Tensor, Tensor]:
         """LayerNorm and QKV product; where the last token alone is pooled the others are keys and values only."""
         x, width = self.norm(x), x.shape[-1]
         if pooling == "mean":
-            return self.qkv(x)
+            return linear(x, self.qkv.weight, self.qkv.bias)
         weight, bias = self.qkv.weight, self.qkv.bias
-        return F.linear(x[:, -1:], weight[:width], bias[:width]), F.linear(x, weight[width:], bias[width:])
+        return F.linear(x[:, -1:], weight[:width], bias[:width]), linear(x, weight[width:], bias[width:])

@@ -11,7 +11,6 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from backbones import Backbone, Features
 from backbones.streams import to_stream
@@ -110,10 +109,10 @@ class SkeAttnCLR(Method):
         return {name: to_stream(view, self.stream) for name, view in views.items()}
 
     def _query_embedding(self, feature: Tensor, kind: str) -> Tensor:
-        return F.normalize(self.predict[kind](self.query.projector(feature)), dim=1)
+        return losses.unit(self.predict[kind](self.query.projector(feature)))
 
     def _key_embedding(self, feature: Tensor) -> Tensor:
-        return F.normalize(self.key.projector(feature), dim=1)
+        return losses.unit(self.key.projector(feature))
 
     def loss(self, views: dict[str, Tensor], at: At) -> dict[str, Tensor]:
         """The three terms of equation 11. All keys, and each branch's opposite, are constants."""

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from protocols.precision import Amp
+
 
 class Split(NamedTuple):
     """One side of a data split: `rows` of a data set that is stored once."""
@@ -57,13 +59,15 @@ def never() -> bool:
 
 @dataclass
 class Context:
-    """Where and how a run happens; nothing in here may change a number."""
+    """Where and how a run happens; nothing in here may change a number by more than rounding."""
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     folder: Path | None = None  # for checkpoints and logs; None keeps nothing
     run: str = ""  # the id of the run, which its checkpoints carry
     report: Callable[[Progress], None] = silent
     stop: Callable[[], bool] = never  # true when the run should leave at the next epoch boundary
+    amp: Amp = "off"  # how a training rounds
+    compiled: bool = False  # whether it compiles its backbones
     checkpoint_seconds: float = 20.0  # at most this much work, and one epoch, is lost to a kill
 
 

@@ -25,7 +25,7 @@ from protocols.fit import fit
 from protocols.frozen import train_as_evaluated
 from protocols.linear import classifier
 from protocols.metrics import accuracies
-from protocols.sgd import SGD
+from protocols.sgd import SGD, Plain
 
 REVISION = 1
 HEAD = {"head.weight", "head.bias"}  # all that a finetuned encoder has besides its backbone
@@ -51,7 +51,7 @@ class Config:
             return self.sgd.lr * (epoch + 1) / self.warmup
         if self.schedule == "milestones":
             return self.sgd.rate(epoch)
-        optimiser = torch.optim.SGD([torch.zeros((), requires_grad=True)], lr=self.sgd.lr)
+        optimiser = Plain([torch.zeros((), requires_grad=True)], lr=self.sgd.lr)
         plateau = ReduceLROnPlateau(optimiser, factor=self.sgd.gamma, patience=self.patience)
         for entry in history[self.warmup :]:
             plateau.step(entry["cross entropy"])

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from methods import At
 from protocols import checkpoint
 from protocols.base import Context, Interrupted, Progress, derive
+from protocols.precision import autocast, compile_backbones, products
 from protocols.sgd import SGD
 
 TermsOf = Callable[[Tensor, Tensor, At, torch.Generator], dict[str, Tensor]]
@@ -98,6 +99,8 @@ def fit(
         optimiser.load_state_dict(saved["optimiser"])
         history = saved["history"]
     _rewind_log(context, len(history))
+    if context.compiled:
+        compile_backbones(module)
     views = torch.Generator()  # on the CPU: the same views on every device
     last_save = time.monotonic()
 
@@ -116,9 +119,11 @@ def fit(
             at = At(epoch, step, steps, epochs)
             rows = order[step * batch : (step + 1) * batch]
             before_step(at)
-            terms = terms_of(x[rows], y[rows], at, views)
-            optimiser.zero_grad(set_to_none=True)
-            torch.stack(list(terms.values())).sum().backward()
+            with products(context.amp):
+                with autocast(context.amp, x.device):
+                    terms = terms_of(x.index_select(0, rows), y.index_select(0, rows), at, views)
+                optimiser.zero_grad(set_to_none=True)
+                torch.stack(list(terms.values())).sum().backward()
             optimiser.step()
             after_step(at)
             collected.append({name: value.detach() for name, value in terms.items()})

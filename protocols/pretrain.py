@@ -48,7 +48,8 @@ def pretrain(
     """Trains a method on the training side; labels are used by the monitor only (and by the supervised control).
 
     Every `monitor_every` epochs and after the last, the encoder's KNN accuracy is measured. Encoders go to
-    context.folder as safetensors with `header`, the run id and their epoch.
+    context.folder as safetensors with `header`, the run id and their epoch. With 0 epochs both are the untrained one,
+    of epoch 0.
 
     Returns:
         metrics "knn<k>" of the last monitored epoch and "best_knn<k>" of the best, "best_epoch"; history by epoch.
@@ -95,6 +96,8 @@ def pretrain(
         after_step=method.after_step,
         after_epoch=after_epoch,
     )
+    if not epochs:
+        history.append({"epoch": 0, **after_epoch(-1, history)})
     monitored = [entry for entry in history if key in entry]
     best = max(monitored, key=lambda entry: entry[key])  # the earliest of equals
     metrics = {f"knn{k}": monitored[-1][f"knn{k}"] for k in monitor.ks}

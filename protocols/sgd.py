@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+
+
+class Plain(torch.optim.SGD):
+    """torch.optim.SGD, bit for bit, without its wrappers for torch.compile: they import a compiler of a second or more.
+
+    Only the two methods that save and load a state still have them.
+    """
+
+    add_param_group = inspect.unwrap(torch.optim.SGD.add_param_group)
+    zero_grad = inspect.unwrap(torch.optim.SGD.zero_grad)
+    step = torch.no_grad()(inspect.unwrap(torch.optim.SGD.step))
 
 
 @dataclass(frozen=True)
@@ -26,7 +38,7 @@ class SGD:
 
     def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.SGD:
         """The optimiser over parameters that need gradients."""
-        return torch.optim.SGD(
+        return Plain(
             [p for p in parameters if p.requires_grad],
             lr=self.lr,
             momentum=self.momentum,

@@ -110,7 +110,8 @@ def test_settings_out_of_range(word: str, answer: str, capsys: pytest.CaptureFix
     [
         (["run", "--table", "1", "--method", "skeattnclr"], "give one of them"),
         (["run", "--table", "1", "--stream", "bone"], "--stream belongs to one run"),
-        (["run", "--table", "1", "--set", "epochs=0"], "--set epochs wants a number above 0"),
+        (["run", "--table", "1", "--set", "batch=0"], "--set batch wants a number above 0"),
+        (["run", "--table", "1", "--set", "epochs=-1"], "--set epochs wants a number of at least 0"),
         (["run"], "which table?"),
         (["run", "--table", "1", "--seeds", "0"], "at least 1"),
         (["show", "*"], "no run *"),

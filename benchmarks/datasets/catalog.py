@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from benchmarks.datasets import rules, store
 from benchmarks.datasets.rules import Rule
 from benchmarks.names import known
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from protocols import Splits
 
 
@@ -232,7 +233,7 @@ def splits(name: str, split: str, frames: int, data: Path, standin: str | None =
     Raises FileNotFoundError for a data set that is not prepared, ValueError for a damaged or outdated one, an
     unknown name, and an empty side.
     """
-    from protocols import Split, Splits  # brings torch, which `plan` and `data list` do without
+    from protocols import Split, Splits  # brings torch, which `data list` does without
 
     rule(name, split)  # a wrong name is told before anything is read or generated
     if standin is None:

@@ -17,10 +17,12 @@ import json
 import shlex
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import pandas as pd
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SCHEMA = 1
 ARRAY, META, MANIFEST = "x.npy", "meta.csv", "manifest.json"
@@ -92,6 +94,8 @@ def load(folder: Path) -> Prepared:
 
     Raises FileNotFoundError for a missing data set, ValueError for a wrong checksum, schema or shape.
     """
+    import pandas as pd  # slow to import, and only who opens a data set needs it
+
     folder = Path(folder)
     manifest = read_manifest(folder)
     for file in (ARRAY, META):

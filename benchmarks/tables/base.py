@@ -93,7 +93,10 @@ class TableSpec:
 
     def cells(self, settings: Settings) -> list[Cell]:
         """The cells; those whose method cannot train its backbone are skips, with the method's reason."""
-        return [_supported(cell) for cell in self.make(settings)]
+        key = ("cells", self.id, self.make, settings.seeds)
+        if key not in settings.made:
+            settings.made[key] = [_supported(cell) for cell in self.make(settings)]
+        return list(settings.made[key])
 
     @property
     def paper(self) -> bool:

@@ -4,30 +4,36 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from benchmarks.recipes import Settings
-from benchmarks.throughput import data, evaluation, gru, kernels, train
+from benchmarks.throughput import data, evaluation, gru, kernels, overhead, train, views
 
 
-def measure(arguments: argparse.Namespace, device: str, say: Callable[[str], None]) -> Path:
-    """Runs the profile that the command line names; returns the page it wrote."""
+def measure(arguments: argparse.Namespace, device: str, say: Callable[[str], None]) -> Iterator[Path]:
+    """Runs the profile that the command line names; gives each page as soon as it is written."""
     out, cores = arguments.out / "throughput", os.cpu_count() or 1
     match arguments.profile:
         case "data":
-            return data.profile(arguments.raw, arguments.files, arguments.jobs or cores, out, say)
+            if arguments.part != "views":
+                yield data.profile(arguments.raw, arguments.files, arguments.jobs or cores, out, say)
+            if arguments.part != "reading":
+                yield views.profile(device, cores, out, say)
         case "gru":
-            return gru.profile(device, arguments.batch or 16, arguments.steps or 5, cores, out, say)
+            yield gru.profile(device, arguments.batch or 16, arguments.steps or 5, cores, out, say)
         case "kernels":
-            return kernels.profile(device, arguments.seconds, out, say)
+            yield kernels.profile(device, arguments.seconds, out, say)
+        case "overhead":
+            yield overhead.profile(arguments.jobs or cores, arguments.steps or 3, out, say)
         case "protocols":
             default = evaluation.Sizes()
             sizes = evaluation.Sizes(arguments.samples or default.samples, rounds=arguments.steps or default.rounds)
-            return evaluation.profile(sizes, device, cores, out, say)
+            yield evaluation.profile(sizes, device, cores, out, say)
         case "train":
             scale = "full" if arguments.scale == "auto" else arguments.scale
             batch = arguments.batch or (train.CPU_BATCH if device == "cpu" and scale == "full" else None)
             settings = Settings(arguments.recipe, scale, overrides=(("batch", batch),) if batch else ())
-            return train.profile(settings, device, arguments.steps or 2, cores, out, say)
-    raise ValueError(f"no profile {arguments.profile!r}")
+            yield train.profile(settings, device, arguments.steps or 2, cores, out, say)
+        case name:
+            raise ValueError(f"no profile {name!r}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional as F
 
+from backbones.linear import linear
 from methods.kernels import reference, rows
 from methods.kernels.choice import FORMS, KERNELS, Form, Kernel, Unsupported, choose, unsupported
 
@@ -62,7 +63,7 @@ def attention_pool(
         return reference.attention_pool(q, k, v, weight, bias, lam, x, keys)
     attended = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
     if form == "sdpa":
-        return reference.project_and_pool(attended, weight, bias, lam, x, keys)
+        return reference.project_and_pool(attended, weight, bias, lam, x, keys, linear)
     if form == "rows":
         return rows.mask_pool(attended, weight, bias, lam, x, keys)
     from methods.kernels import pooling

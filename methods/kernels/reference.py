@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -59,10 +61,16 @@ def attention_pool(
 
 
 def project_and_pool(
-    attended: Tensor, weight: Tensor, bias: Tensor, lam: float, x: Tensor, keys: Tensor
+    attended: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    lam: float,
+    x: Tensor,
+    keys: Tensor,
+    linear: Callable[[Tensor, Tensor, Tensor], Tensor] = F.linear,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Equations 4 to 7: the mask sigmoid(lam (U Wᵀ + b)), and both maps pooled with it; attended is U, (R, m, C)."""
-    mask = torch.sigmoid(lam * F.linear(attended, weight, bias))
+    mask = torch.sigmoid(lam * linear(attended, weight, bias))
     f_s, f_ns = mask_pool(x, mask)
     with torch.no_grad():
         k_s, k_ns = mask_pool(keys, mask)

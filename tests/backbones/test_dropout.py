@@ -1,4 +1,4 @@
-"""Dropout from random bytes: the right share, independent elements, one mask in both directions, PyTorch's otherwise."""
+"""Dropout from random bytes: the right share, independent elements, one mask for both directions."""
 
 from __future__ import annotations
 

@@ -153,6 +153,21 @@ def test_zero_switches_augmentation_off_and_the_input_is_never_changed():
     assert torch.equal(x, before)
 
 
+def test_the_draws_of_a_seed_are_those_of_every_record():
+    """Runs are named by their seed: the order and the form of the draws may not change without a new REVISION."""
+    x, g = skeletons(9), generator(7)
+    assert augment.draw_crop(x, 6, g).tolist() == [12, 13, 13, 8, 1, 18, 20, 8, 10]
+    shears = augment.draw_shear(x, 0.5, g)[0].tolist()
+    assert shears == pytest.approx([0.3512684, 0.3549432, 0.0509352, -0.213161, -0.2936806, -0.0549098], abs=1e-7)
+    donor, region = augment.draw_mix(x, (3, 4), (4, 7), False, g)
+    assert donor.tolist() == [4, 5, 6, 7, 8, 0, 1, 2, 3]
+    assert decompose(region[0]) == (frozenset({"left arm", "right arm", "trunk"}), 3, 7)
+    _, region = augment.draw_mix(x, (1, 2), (4, 7), True, g)
+    assert decompose(region[3]) == (frozenset({"left leg", "right leg"}), 5, 4)
+    assert augment.draw_turn(x, g)[0].tolist() == pytest.approx([0.0164995, 0.0085942, 0.0278027], abs=1e-7)
+    assert torch.rand((), generator=g).item() == pytest.approx(0.6526629, abs=1e-7)
+
+
 # --- mixing -------------------------------------------------------------------------------------------------
 
 

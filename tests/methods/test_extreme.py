@@ -97,3 +97,14 @@ def test_blur_is_per_sample_and_reaches_no_other_joint():
     expected = torch.exp(-(torch.arange(-7, 8) ** 2) / 8.0)
     torch.testing.assert_close(got[1, 1, 3:18, 4, 0], expected)
     assert got[1].count_nonzero() == 15
+
+
+@pytest.mark.parametrize("persons", [1, 2, 3])
+def test_blur_equals_a_sum_over_frames(persons):
+    x, sigma = torch.randn(3, 3, 20, 25, persons, generator=generator(0)), torch.tensor([0.1, 1.0, 2.0])
+    want = torch.zeros_like(x)
+    for t in range(20):
+        for other in range(max(0, t - 7), min(20, t + 8)):
+            weight = torch.exp(-((other - t) ** 2) / (2 * sigma**2))
+            want[:, :, t] += weight[:, None, None, None] * x[:, :, other]
+    assert torch.equal(augment.blur(x, sigma), want)

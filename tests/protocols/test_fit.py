@@ -62,6 +62,18 @@ def test_a_run_that_left_goes_on_bit_for_bit(name: str, leave_after: int, tmp_pa
         assert files[0] == files[1]
 
 
+@pytest.mark.parametrize("name", ["skeattnclr", "supervised"])
+def test_no_epochs_leave_the_untrained_encoder_judged_once(name: str, tmp_path: Path) -> None:
+    model, result = train(name, tmp_path, epochs=0)
+    assert result.history == [{"epoch": 0, "knn5": result.metrics["knn5"]}]
+    assert result.metrics == {"knn5": result.history[0]["knn5"], "best_knn5": result.metrics["knn5"], "best_epoch": 0}
+    initial = method(name).state_dict()
+    assert all(torch.equal(tensor, initial[key]) for key, tensor in model.state_dict().items())
+    for select in ("best-knn", "last"):
+        encoder = load_encoder(encoder_path(tmp_path, select), model.encoder, "pretrain-test").state_dict()
+        assert all(torch.equal(tensor, encoder[key]) for key, tensor in method(name).encoder().state_dict().items())
+
+
 def test_a_training_killed_by_sigkill_goes_on_bit_for_bit(tmp_path: Path) -> None:
     """A real kill at a moment nobody chose, not a polite request to leave."""
     (tmp_path / "whole").mkdir()

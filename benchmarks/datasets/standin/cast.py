@@ -7,11 +7,13 @@ stand-ins carry the real ids and the official sides (`Data sets`, section 4.1 of
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from benchmarks.datasets.standin.actions import ACTIONS, EXERCISES, Action
 from benchmarks.names import known
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SCALES = ("smoke", "demo")
 
@@ -99,6 +101,8 @@ def cast_list(name: str, scale: str) -> pd.DataFrame:
     Every class is performed equally often by every subject, and each camera, setup parity and position sees
     every class, so all splits of the catalog are non-empty and complete on both sides.
     """
+    import pandas as pd  # slow to import, and a plan needs only names and counts
+
     cast = cast_of(name, scale)
     rows: list[dict[str, object]] = []
     people = [*cast.people[0], *cast.people[1]]

@@ -10,15 +10,18 @@ The numbers measured here say nothing about the paper's.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from backbones.skeleton import FLIP, PARTS, V
 from benchmarks.datasets.preprocess import centre, face_camera
 from benchmarks.datasets.standin import body_motion as body
 from benchmarks.datasets.standin.actions import Action, perform
 from benchmarks.datasets.standin.cast import NAMES, SCALES, actions_of, cast_list, class_titles
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["NAMES", "SCALES", "cast_list", "class_titles", "generate"]
 

@@ -1,0 +1,75 @@
+"""A results folder as full as after months, with invented numbers: to measure what it costs to look at one.
+
+Every record has the form, the digest and the length of a real one at full scale: a history of all its epochs.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from benchmarks.execute import Machine
+from benchmarks.plan import Plan
+from benchmarks.provenance import code, environment
+from benchmarks.recipes import Settings
+from benchmarks.runs import Evaluate, Pretrain, Run, label
+from benchmarks.store import SCHEMA, Store, digest
+from benchmarks.tables import TABLES
+
+MONITORED = ("knn10", "knn20", "knn40")
+
+
+def fill(root: Path, records: int) -> int:
+    """Writes so many records below `root`; returns how many seeds of every table are complete, at least 1."""
+    metrics: dict[str, set[str]] = {}
+    wanted: dict[str, Run] = {}
+    plan, seeds = Plan.of((), Settings()), 0
+    while len(wanted) < records:
+        plan = Plan.of(TABLES.values(), Settings(seeds=tuple(range(seeds + 1))))
+        wanted |= plan.runs  # what fewer seeds wanted stays in front
+        seeds += len(plan.runs) <= records
+    for cells in plan.tables.values():
+        for cell in cells:
+            for run in cell.seeds:
+                metrics.setdefault(run.id, set()).add(cell.metric)
+    store = Store(root)
+    store.prepare()
+    rng = random.Random(0)
+    for run_id, run in islice(wanted.items(), records):
+        record = _record(run, sorted(metrics.get(run_id, ())), rng)
+        text = json.dumps(record | {"digest": digest(record)}, indent=1, sort_keys=True)
+        (store.records / f"{run_id}.json").write_text(text + "\n")  # not Store's way: it waits for the disk each time
+    return max(1, seeds)
+
+
+def _record(run: Run, metrics: list[str], rng: random.Random) -> dict[str, Any]:
+    """As execute.py writes it for a run that went well."""
+    entries, epochs = ["lr", "loss"], getattr(getattr(run, "config", None), "epochs", 0)
+    if isinstance(run, Pretrain):
+        entries, epochs = ["lr", "info", "salient", "nonsalient"], run.epochs
+        metrics = [*metrics, *MONITORED, *(f"best_{name}" for name in MONITORED)]
+    history: list[dict[str, Any]] = []
+    for epoch in range(1, epochs + 1):
+        monitored = MONITORED if isinstance(run, Pretrain) and epoch % run.monitor_every == 0 else ()
+        history.append({"epoch": epoch, **{name: rng.random() for name in (*entries, *monitored)}})
+    machine = Machine()
+    return {
+        "schema": SCHEMA,
+        "run": run.id,
+        "kind": type(run).__name__,
+        "label": label(run),
+        "spec": run.spec(),
+        "parents": [parent.id for parent in run.parents],
+        "environment": dict(environment(machine.device, machine.threads)),
+        "code": code(),
+        "data": None,
+        "seconds": round(3600 * rng.random(), 3),
+        "finished": "2000-01-01T00:00:00+00:00",
+        "status": "ok",
+        "metrics": {name: rng.random() for name in metrics or ["top1"]},
+        "history": history,
+        **({"per_class": [rng.random() for _ in range(60)]} if isinstance(run, Evaluate) else {}),
+    }

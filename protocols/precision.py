@@ -1,0 +1,56 @@
+"""How a machine computes a training: number formats of products, compiled backbones. Evaluation always is float32.
+
+`off` is float32 throughout. `tf32` rounds the inputs of products to ten bits of mantissa on GPUs that can; a CPU has
+no such thing. `bf16` computes products and convolutions in bfloat16; parameters, BatchNorm statistics, similarities
+and losses stay float32 (methods/losses.py), so that nothing needs a scaled loss.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Iterator
+from typing import Literal
+
+import torch
+from torch import nn
+
+from backbones import Backbone
+
+Amp = Literal["off", "tf32", "bf16"]
+AMPS: tuple[Amp, ...] = ("off", "tf32", "bf16")
+
+
+@contextlib.contextmanager
+def products(amp: Amp) -> Iterator[None]:
+    """Sets for the block whether a GPU may round float32 products, also those of cuDNN, which PyTorch lets it."""
+    matmul, cudnn = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    torch.set_float32_matmul_precision("high" if amp == "tf32" else "highest")
+    torch.backends.cudnn.allow_tf32 = amp == "tf32"
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(matmul)
+        torch.backends.cudnn.allow_tf32 = cudnn
+
+
+def autocast(amp: Amp, device: torch.device) -> torch.autocast:
+    """The context of a training step's forward pass."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=amp == "bf16")
+
+
+def compile_backbones(module: nn.Module) -> None:
+    """Compiles every backbone in place; parameters keep their names."""
+    for part in module.modules():
+        if isinstance(part, Backbone):
+            part.compile()
+
+
+@functools.cache
+def cannot_compile(device: torch.device) -> str | None:
+    """Why torch.compile does not work here, or None; tried once on a trifle, which takes some seconds."""
+    try:
+        torch.compile(lambda x: x * 2 + 1)(torch.ones(2, device=device))
+    except Exception as error:  # whatever compiler and driver raise
+        return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return None
