@@ -101,8 +101,8 @@ def run(encoder: Encoder, splits: Splits, stream: str, seed: int, config: Config
     labels = side.y[splits.train.rows[drawn]]
     if len(np.unique(labels)) < 2:
         raise ValueError("the training side needs two samples each of at least two classes to be drawn as clusters")
-    # of the whole side, which linear and KNN need too: the last bits of a row may depend on the rows beside it, but
-    # never on what this process remembers
+    # of the whole side, which linear and KNN need too; not of it where that is remembered and of the draw otherwise,
+    # because the last bits of a row may depend on the rows beside it
     features, _ = represent(encoder, splits.train, stream, config.features, context.device)
     features = features.cpu().numpy()[drawn]
     points, perplexity = plane(features, config, seed)

@@ -65,11 +65,15 @@ _remembered: list[_Remembered] = []  # the latest first
 
 
 def _contents(encoder: Encoder) -> bytes:
-    """A hash of all that pooled features depend on: the backbone's modules, their plain settings, every value."""
+    """A hash of all that pooled features depend on: the backbone's modules, their plain settings, every value.
+
+    Also whether a module is compiled, which changes no more than rounding.
+    """
     found = hashlib.sha256()
     for name, module in encoder.backbone.named_modules():
         plain = {k: v for k, v in vars(module).items() if k != "training" and isinstance(v, int | float | str | tuple)}
-        found.update(repr((name, type(module).__qualname__, sorted(plain.items()))).encode())
+        compiled = module._compiled_call_impl is not None
+        found.update(repr((name, type(module).__qualname__, sorted(plain.items()), compiled)).encode())
     for name, tensor in itertools.chain(encoder.backbone.named_parameters(), encoder.backbone.named_buffers()):
         found.update(repr((name, tensor.dtype, tuple(tensor.shape))).encode())
         found.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)

@@ -39,8 +39,9 @@ def _block(bank: Tensor) -> int:
 def neighbours(query: Tensor, bank: Tensor, k: int, block: int | None = None) -> tuple[Tensor, Tensor]:
     """Cosine similarities (n, k), falling, and rows (n, k) of the k nearest samples of the bank.
 
-    The first j columns are the j nearest. Equally similar samples stand in any order; where they are duplicates across
-    column j, which of them are among the j nearest is open, and was so when each j was searched for by itself.
+    The first j columns are the j nearest. Equally similar samples stand in any order: where they lie on both sides of
+    column j, which of them count among the j nearest is open, as it is in a search for j alone. It matters only to an
+    encoder whose features differ by no more than rounding, such as an untrained one without BatchNorm statistics.
 
     Args:
         query: (n, D), bank: (N, D), rows of length 1.

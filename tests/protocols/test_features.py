@@ -119,6 +119,8 @@ def test_another_weight_setting_stream_row_or_array_is_extracted_anew(extracted:
     assert misses()
     norm.eps = 1e-4
     assert misses()
+    backbone._compiled_call_impl = backbone._call_impl  # as backbone.compile(), without a compiler
+    assert misses()
     assert misses(split=frozen().test)
     assert misses(stream="motion")
     assert misses(split=data.test._replace(rows=data.test.rows[:-1]))

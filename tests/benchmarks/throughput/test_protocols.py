@@ -90,5 +90,6 @@ def test_the_command_line_gives_the_sizes(tmp_path: Path, monkeypatch: pytest.Mo
     seen: list[Sizes] = []
     monkeypatch.setattr(evaluation, "profile", lambda sizes, *_: seen.append(sizes) or tmp_path)
     for words in ([], ["--samples", "300", "--steps", "2"]):
-        registry.measure(bench.parser().parse_args(["profile", "protocols", *words]), "cpu", print)
+        pages = registry.measure(bench.parser().parse_args(["profile", "protocols", *words]), "cpu", print)
+        assert list(pages) == [tmp_path]
     assert seen == [Sizes(), Sizes(samples=300, rounds=2)]
