@@ -20,6 +20,7 @@ import torch
 
 import backbones
 import methods
+from benchmarks import workers
 from benchmarks.datasets import catalog
 from benchmarks.datasets import store as prepared
 from benchmarks.provenance import REPO, code, environment
@@ -131,6 +132,7 @@ def _ended(started: float) -> dict[str, Any]:
 
 def _perform(run: Run, store: Store, machine: Machine, context: Context, environment: dict[str, Any]) -> Result:
     torch.set_num_threads(machine.threads)
+    workers.keep_memory()
     if machine.compiled and (reason := cannot_compile(context.device)):
         raise Unsupported(f"--compile: {reason}")
     match run:

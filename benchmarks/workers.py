@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import gc
 import multiprocessing
 import os
@@ -30,6 +31,18 @@ def one_thread() -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+@functools.cache
+def keep_memory() -> None:
+    """Freed memory stays with the process: a step on a CPU frees and takes the same gigabyte, and pages cost time.
+
+    Of glibc; elsewhere nothing happens. Without it a step of an ST-GCN takes a tenth to a quarter longer.
+    """
+    m_trim_threshold, m_mmap_max = -1, -4
+    if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)):
+        mallopt(m_mmap_max, 0)
+        mallopt(m_trim_threshold, 2**31 - 1)
 
 
 def begin(parent: int) -> None:

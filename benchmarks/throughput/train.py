@@ -55,6 +55,7 @@ def pairs(settings: Settings) -> Iterator[Pretrain]:
 def measure(run: Pretrain, device: str, steps: int, threads: int) -> Speed:
     """Trains `steps` steps per round. Call it in a process of its own, or `memory` is of all that came before too."""
     torch.set_num_threads(threads)
+    workers.keep_memory()
     torch.manual_seed(0)
     net = backbones.build(run.backbone, run.backbone_config)
     method = methods.build(run.method, run.config, net, run.stream)

@@ -99,7 +99,7 @@ def turns(place: Place, x: np.ndarray, device: str) -> dict[str, Callable[[int],
         order = torch.randperm(len(resident)).to(device)
         for step in range(steps):
             first = step * place.batch % (len(order) - place.batch + 1)
-            made.views(resident[order[first : first + place.batch]], generator)
+            made.views(resident.index_select(0, order[first : first + place.batch]), generator)
         _wait(device)
 
     def plainly(workers: int, lean: bool) -> Callable[[int], None]:
