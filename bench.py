@@ -146,7 +146,9 @@ def parser() -> Parser:
                       help="PKU: number of a video's first frame in the labels (default one)")  # fmt: skip
     profile = command("profile", "measure how fast a part is on this machine", common, machine)
     profile.add_argument("profile", choices=PROFILES, metavar="NAME", help=", ".join(PROFILES))
-    profile.add_argument("--part", choices=("reading", "views"), help="data: measure this alone (default: both)")
+    profile.add_argument("--part", choices=("reading", "views", "step", "pairs"),
+                         help="measure this alone: reading or views of data, step (SkeAttnCLR's against the plain one) "
+                         "or pairs (of methods and backbones) of train (default: both)")  # fmt: skip
     profile.add_argument("--raw", type=Path, metavar="DIR", help="data: recorded .skeleton files (default: made here)")
     profile.add_argument("--files", type=_positive, default=2400, metavar="N", help="data: how many (default 2400)")
     profile.add_argument("--batch", type=_positive, metavar="N",

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from backbones import skeleton
 from backbones.base import PersonBackbone
+from backbones.batchnorm import BatchNorm
 from backbones.dropout import Dropout
 from backbones.graph_conv import Edges, GraphConv, edges_of
 
@@ -27,16 +28,14 @@ class Block(nn.Module):
     ) -> None:
         super().__init__()
         self.gcn = GraphConv(channels_in, channels_out, subsets)
-        self.gcn_norm = nn.BatchNorm2d(channels_out)
+        self.gcn_norm = BatchNorm(channels_out)
         self.tcn = nn.Conv2d(channels_out, channels_out, (9, 1), (stride, 1), (4, 0))
-        self.tcn_norm = nn.BatchNorm2d(channels_out)
+        self.tcn_norm = BatchNorm(channels_out)
         self.dropout = Dropout(dropout)
         self.residual = residual
         self.shortcut: nn.Module = nn.Identity()
         if residual and (channels_in != channels_out or stride != 1):
-            self.shortcut = nn.Sequential(
-                nn.Conv2d(channels_in, channels_out, 1, (stride, 1)), nn.BatchNorm2d(channels_out)
-            )
+            self.shortcut = nn.Sequential(nn.Conv2d(channels_in, channels_out, 1, (stride, 1)), BatchNorm(channels_out))
 
     def forward(self, x: Tensor, adjacency: Tensor, edges: Edges) -> Tensor:
         """(R, C, T, V) -> (R, C', T / stride, V)."""

@@ -283,8 +283,11 @@ def profile(arguments: argparse.Namespace) -> int:
             raise UsageError(f"--compare belongs to profile kernels, not to profile {arguments.profile}")
         print(kernel_page.compare(*arguments.compare))
         return 0
-    if arguments.part and arguments.profile != "data":
-        raise UsageError(f"--part belongs to profile data, not to profile {arguments.profile}")
+    parts = {"data": ("reading", "views"), "train": ("step", "pairs")}.get(arguments.profile, ())
+    if arguments.part and arguments.part not in parts:
+        raise UsageError(
+            f"--part {arguments.part}: profile {arguments.profile} has {' and '.join(parts) or 'no parts'}"
+        )
     for path in measure(arguments, _device(arguments.device), print):
         print(f"\n{path.read_text()}\nWritten to {choices.short(path)}")
     return 0

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from backbones import Backbone, Features
-from methods.losses import unit
+from methods.exact import unit
 from methods.mhsam import AttentionMask
 
 

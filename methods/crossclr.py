@@ -19,6 +19,7 @@ from backbones import Backbone
 from backbones.streams import to_stream
 from methods import augment, losses, moco
 from methods.base import At, Encoder, Method
+from methods.exact import unit
 
 STREAMS = ("joint", "motion", "bone")  # in the order of the release: two views are joint and motion
 
@@ -53,7 +54,7 @@ class Branches(nn.Module):
 
     def forward(self, x: Tensor, stream: str) -> Tensor:
         """x (B, 3, T, V, M) -> (B, D), of length 1."""
-        return losses.unit(self.head(stream)(self.backbone(stream)(x).pooled))
+        return unit(self.head(stream)(self.backbone(stream)(x).pooled))
 
 
 def crossed(mine: Tensor, other: Tensor, tau: float, mined: int) -> tuple[Tensor, Tensor]:

@@ -8,10 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-
-def unit(x: Tensor) -> Tensor:
-    """Rows of length 1, (B, D); bfloat16 and float16 become float32, in which all similarities are computed."""
-    return F.normalize(x if x.dtype == torch.float64 else x.float(), dim=1)
+from methods.exact import unrounded
 
 
 def contrast_logits(q: Tensor, k: Tensor, queue: Tensor, tau: float, extra: Tensor | None = None) -> Tensor:
@@ -24,7 +21,7 @@ def contrast_logits(q: Tensor, k: Tensor, queue: Tensor, tau: float, extra: Tens
     Returns:
         (B, 1 + K) or (B, 2 + K).
     """
-    with torch.autocast(q.device.type, enabled=False):  # a temperature magnifies what rounding leaves
+    with unrounded(q):  # a temperature magnifies what rounding leaves
         columns = [(q * k).sum(dim=1, keepdim=True), q @ queue]
         if extra is not None:
             columns.append((q * extra).sum(dim=1, keepdim=True))

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from backbones.base import MaskPooling
 from backbones.linear import linear
+from methods.exact import unrounded
 from methods.kernels import Form, Kernel, attention_pool, choose, split_heads
 
 
@@ -63,7 +64,7 @@ class AttentionMask(nn.Module):
             t.to(kind) for t in (tokens.flatten(0, 1), keys.flatten(0, 1), self.proj.weight, self.proj.bias)
         )
         self.ran = choose(self.kernel, x, self.heads, pooling)
-        with torch.autocast(x.device.type, enabled=False):  # every form rounds by itself
+        with unrounded(x):  # every form rounds by itself
             pooled = attention_pool(self.ran, projected, self.heads, weight, bias, self.lam, x, others)
         return tuple(f.unflatten(0, tokens.shape[:2]).mean(dim=1) for f in pooled)
 

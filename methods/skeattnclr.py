@@ -16,6 +16,7 @@ from backbones import Backbone, Features
 from backbones.streams import to_stream
 from methods import augment, losses, moco
 from methods.base import At, Encoder, Method
+from methods.exact import unit
 from methods.mhsam import AttentionMask
 
 PREDICTOR = 256  # inner width of the released predictors, whatever the backbone; a narrower backbone's own width
@@ -109,10 +110,10 @@ class SkeAttnCLR(Method):
         return {name: to_stream(view, self.stream) for name, view in views.items()}
 
     def _query_embedding(self, feature: Tensor, kind: str) -> Tensor:
-        return losses.unit(self.predict[kind](self.query.projector(feature)))
+        return unit(self.predict[kind](self.query.projector(feature)))
 
     def _key_embedding(self, feature: Tensor) -> Tensor:
-        return losses.unit(self.key.projector(feature))
+        return unit(self.key.projector(feature))
 
     def loss(self, views: dict[str, Tensor], at: At) -> dict[str, Tensor]:
         """The three terms of equation 11. All keys, and each branch's opposite, are constants."""

@@ -2,7 +2,7 @@
 
 `off` is float32 throughout. `tf32` rounds the inputs of products to ten bits of mantissa on GPUs that can; a CPU has
 no such thing. `bf16` computes products and convolutions in bfloat16; parameters, BatchNorm statistics, similarities
-and losses stay float32 (methods/losses.py), so that nothing needs a scaled loss.
+and losses stay float32 (methods/exact.py), so that nothing needs a scaled loss.
 """
 
 from __future__ import annotations

@@ -56,8 +56,8 @@ TOLERANCE = {"float64": 1e-12, "float32": 2e-6, "tf32": 2e-3, "float16": 2e-3, "
 
 # The layouts of a map that backbones make, and one that they do not: (R, n, C) with these strides.
 LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
-    "tokens side by side": lambda x: x.transpose(1, 2).contiguous().transpose(1, 2),  # ST-GCN, DSTA
-    "channels side by side": lambda x: x.contiguous(),
+    "tokens side by side": lambda x: x.transpose(1, 2).contiguous().transpose(1, 2),  # DSTA, on a GPU ST-GCN too
+    "channels side by side": lambda x: x.contiguous(),  # ST-GCN on a CPU, BiGRU
     "every second channel": lambda x: x.repeat_interleave(2, dim=2)[:, :, ::2],
 }
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from benchmarks.recipes import Settings
-from benchmarks.throughput import data, evaluation, gru, kernels, overhead, train, views
+from benchmarks.throughput import data, evaluation, gru, kernels, overhead, step, train, views
 
 
 def measure(arguments: argparse.Namespace, device: str, say: Callable[[str], None]) -> Iterator[Path]:
@@ -34,6 +34,9 @@ def measure(arguments: argparse.Namespace, device: str, say: Callable[[str], Non
             scale = "full" if arguments.scale == "auto" else arguments.scale
             batch = arguments.batch or (train.CPU_BATCH if device == "cpu" and scale == "full" else None)
             settings = Settings(arguments.recipe, scale, overrides=(("batch", batch),) if batch else ())
-            yield train.profile(settings, device, arguments.steps or 2, cores, out, say)
+            if arguments.part != "pairs":
+                yield from step.profile_step(device, arguments.steps or 5, out, say)
+            if arguments.part != "step":
+                yield train.profile(settings, device, arguments.steps or 2, cores, out, say)
         case name:
             raise ValueError(f"no profile {name!r}")

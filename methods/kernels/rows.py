@@ -1,6 +1,6 @@
 """For CPUs: PyTorch operations with a backward pass by hand, row by row where that stays in the cache.
 
-Mask pooling: autograd keeps four maps and multiplies maps whose tokens lie side by side (an ST-GCN's) by masks whose
+Mask pooling: autograd keeps four maps and multiplies maps whose tokens lie side by side (a DSTA's) by masks whose
 channels do. Here the product W Uᵀ gives the mask in the map's own order, and the mask is all that is kept.
 Attention of the last token alone: autograd copies keys, values and their gradients once for every change of their
 order. Here products read them where they are, and the gradients are written where they belong. Same equations as

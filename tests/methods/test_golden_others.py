@@ -120,7 +120,9 @@ def test_skelemixclr_step_equals_golden(golden):
     region = torch.tensor(arrays["mask"]).repeat_interleave(4, dim=0).expand(8, 32, 25)
     views |= {"mix 0": torch.tensor(arrays["x_mix"]), "donor 0": torch.tensor(arrays["randidx"]), "region 0": region}
     assert torch.equal(augment.mix_parts(views["query"], views["donor 0"], region), views["mix 0"])
-    terms, gradients = step(method, views, At(0, 0, 10, 300))
+    # in float64: in this file one ReLU lies so near its kink that the layout of the maps decides on which side
+    views = {name: view.double() if view.is_floating_point() else view for name, view in views.items()}
+    terms, gradients = step(method.double(), views, At(0, 0, 10, 300))
     info, pasted, context = (float(terms[name]) for name in ("info", "pasted", "context"))
     parts = arrays["loss_parts"].tolist()
     assert [info, 2 * pasted, 2 * context, info + pasted + context] == pytest.approx(parts, rel=LOSS)

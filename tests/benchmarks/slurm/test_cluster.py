@@ -28,7 +28,7 @@ from benchmarks.tables import TABLES
 from tests.benchmarks.slurm.cluster import REPO, Cluster, until
 
 TABLE = ("--table", "7", "--scale", "smoke")
-EPOCHS = 12
+EPOCHS = 24
 LONG = ("--set", f"epochs={EPOCHS}")  # some seconds of training, to be disturbed in
 
 
@@ -223,7 +223,7 @@ def test_a_task_that_will_never_start_is_replaced(cluster: Cluster, tmp_path: Pa
     """Where Slurm keeps tasks whose parent was cancelled; ours ask to be cancelled with it."""
     keeping = cluster.file.with_name("keeping.toml")
     keeping.write_text('partition = "debug"\noptions = { kill-on-invalid-dep = "no" }\n')
-    words = ("run", "--method", "skeletonclr", "--scale", "smoke", "--out", tmp_path, "--slurm", keeping)
+    words = ("run", "--method", "skeletonclr", "--scale", "smoke", *LONG, "--out", tmp_path, "--slurm", keeping)
     submitted = cluster.bench(*words)
     assert submitted.returncode == 0
     watch = shlex.split(submitted.stdout.partition("Watch: python bench.py ")[2].splitlines()[0])

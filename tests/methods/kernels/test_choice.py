@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from backbones import STGCN, Backbone, BiGRU
+from backbones import DSTA, STGCN, Backbone, BiGRU
 from benchmarks.datasets.standin import synthetic
 from methods import At, kernels
 from methods.kernels import KERNELS, Form, Kernel, Unsupported, choice
@@ -167,6 +167,11 @@ def stgcn() -> Backbone:
     return STGCN(STGCN.Config(width=4, out=16, dropout=0.0))
 
 
+def dsta() -> Backbone:
+    torch.manual_seed(1)
+    return DSTA(DSTA.Config(blocks=((8, 8, 4, 1), (8, 16, 4, 2))))
+
+
 def bigru() -> Backbone:
     torch.manual_seed(1)
     return BiGRU(BiGRU.Config(hidden_size=8, layers=1))
@@ -190,11 +195,12 @@ def test_so_has_training_where_the_last_token_alone_is_pooled():
 
 @on_a_cpu
 def test_so_has_the_form_for_cpus_which_maps_of_this_size_do_not_get(monkeypatch):
-    want, _ = losses("reference", stgcn())
+    want, _ = losses("reference", dsta())
     monkeypatch.setattr(choice, "ROWS_FROM", 0)
-    got, mask = losses("auto", stgcn())
+    got, mask = losses("auto", dsta())
     assert got == pytest.approx(want, rel=EQUAL)
     assert mask.ran == "rows"
+    assert losses("auto", stgcn())[1].ran == "sdpa", "its channels lie side by side"
     want, _ = losses("reference", bigru())
     got, mask = losses("auto", bigru())
     assert got == pytest.approx(want, rel=EQUAL)

@@ -1,0 +1,61 @@
+"""BatchNorm of channels-last maps on a CPU whose statistics are as exact as in the other layout.
+
+PyTorch adds up channels-last maps one after the other in float32, so that the error of a mean grows with the number of
+values; over ten blocks that is ten times the rounding of the contiguous layout. Sums over rows of a matrix are
+cascaded, which costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class NormaliseBatch(torch.autograd.Function):
+    """(x - mean) / sqrt(var + eps) * weight + bias, over all but the channels; with mean and biased variance."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+        """x (R, C, T, V), channels last -> y, which is like x, mean (C,), variance (C,); the last two are constants."""
+        values = x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
+        mean = values.mean(dim=0)
+        variance = (values - mean).square_().mean(dim=0)
+        ctx.save_for_backward(x, weight, mean, (variance + eps).rsqrt())
+        ctx.eps = eps
+        ctx.mark_non_differentiable(mean, variance)
+        return F.batch_norm(x, mean, variance, weight, bias, training=False, eps=eps), mean, variance
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
+        """PyTorch's, from the exact statistics."""
+        x, weight, mean, scale = ctx.saved_tensors
+        wanted = list(ctx.needs_input_grad[:3])
+        of_x, of_weight, of_bias = torch.ops.aten.native_batch_norm_backward(
+            grads[0], x, weight, None, None, mean, scale, True, ctx.eps, wanted
+        )
+        return of_x, of_weight, of_bias, None
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """nn.BatchNorm2d, (R, C, T, V) -> the same shape; in training on a CPU see above."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Normalises with the statistics of the batch, which it remembers, or in evaluation mode with those."""
+        exact = input.dtype in (torch.float32, torch.float64)
+        last = input.is_contiguous(memory_format=torch.channels_last)
+        if not (self.training and input.is_cpu and exact and last):
+            return super().forward(input)
+        out, mean, variance = NormaliseBatch.apply(input, self.weight, self.bias, self.eps)  # pyright: ignore[reportGeneralTypeIssues]
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
+        self.num_batches_tracked.add_(1)
+        count = input.numel() // len(mean)
+        share = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
+        with torch.no_grad():
+            self.running_mean.lerp_(mean, share)
+            self.running_var.lerp_(variance * (count / max(count - 1, 1)), share)
+        return out

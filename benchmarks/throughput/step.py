@@ -1,0 +1,297 @@
+"""SkeAttnCLR's training step with its views: ours, how it may round, and the plain one; how it grows; where time goes.
+
+Why: pretraining is nearly all that a table costs. The forms take turns in one process, so that a busy machine slows
+all of them, and must agree before they are timed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.profiler import ProfilerActivity, profile
+
+from benchmarks import recipes, workers
+from benchmarks.datasets.standin import synthetic
+from benchmarks.execute import build_method
+from benchmarks.recipes import Settings
+from benchmarks.throughput import machine, plain_views
+from benchmarks.throughput.plain_step import Training, batches, plain
+from methods import At, SkeAttnCLR
+from protocols.precision import Amp, autocast, compile_backbones, products
+
+PLAIN, OURS = "plain", "ours"
+AT = At(1, 0, 100, 100)
+AGREE, TOLERANCE = 3, 1e-6  # steps after which both forms must have gone the same way, and how nearly
+
+
+@dataclass(frozen=True)
+class Size:
+    """What a step is measured at; the defaults are where nothing is varied."""
+
+    width: int = 16  # of ST-GCN's first block
+    batch: int = 16
+    frames: int = 64
+    queue: int = 32768
+
+    def method(self) -> tuple[SkeAttnCLR, recipes.Pretrain]:
+        """SkeAttnCLR on ST-GCN as the recipe has it, at this size."""
+        changes = (("width", self.width), ("batch", self.batch), ("frames", self.frames), ("queue", self.queue))
+        run = recipes.pretraining(Settings(overrides=changes), "skeattnclr", "ntu60", "xsub", "joint", 0)
+        method = build_method(run)
+        assert isinstance(method, SkeAttnCLR)
+        return method, run
+
+    def __str__(self) -> str:
+        return f"width {self.width}, batch {self.batch}, {self.frames} frames, queue {self.queue}"
+
+
+GROWN = {
+    "batch": [Size(batch=count) for count in (16, 32, 64, 128, 256, 512)],
+    "width": [Size(width=count) for count in (16, 32, 64, 128)],
+    "frames": [Size(frames=count) for count in (32, 64, 128, 256)],
+    "queue": [Size(queue=count) for count in (1024, 4096, 16384, 65536)],
+}
+
+
+def forms_on(device: str) -> dict[str, tuple[Amp, bool]]:
+    """Ours by name: how it rounds, and whether it is compiled."""
+    if not device.startswith("cuda"):
+        return {OURS: ("off", False), f"{OURS}, bf16": ("bf16", False)}
+    return {
+        OURS: ("off", False), f"{OURS}, tf32": ("tf32", False), f"{OURS}, bf16": ("bf16", False),
+        f"{OURS}, bf16, compiled": ("bf16", True),
+    }  # fmt: skip
+
+
+def clips(count: int, frames: int) -> np.ndarray:
+    """(count, 3, frames, 25, 2) float32: stand-in clips, repeated."""
+    x, _ = synthetic.generate("ntu60", "smoke", frames)
+    return np.resize(x, (count, *x.shape[1:]))
+
+
+def stepping(
+    method: SkeAttnCLR, run: recipes.Pretrain, device: str, amp: Amp = "off", compiled: bool = False
+) -> Callable[[], dict[str, Tensor]]:
+    """A function that does one step, views included, of our form or (a method made by `plain`) of the plain one."""
+    where = torch.device(device)
+    training = Training(method.to(where), run.sgd)
+    if compiled:
+        compile_backbones(method)
+    x = clips(2 * run.batch, run.data.frames)
+    if training.is_plain:
+        made = plain_views.views(batches(x, run.batch, 1_000_000), device)
+    else:
+        made = _ours(method, torch.from_numpy(x).to(where), run.batch)
+
+    def step() -> dict[str, Tensor]:
+        with products(amp):
+            return training.update(next(made), AT, lambda: autocast(amp, where))
+
+    return step
+
+
+def _ours(method: SkeAttnCLR, x: Tensor, batch: int) -> Iterator[dict[str, Tensor]]:
+    generator = torch.Generator().manual_seed(0)
+    while True:
+        order = torch.randperm(len(x)).to(x.device)
+        for rows in order.split(batch):
+            yield method.views(x.index_select(0, rows), generator)
+
+
+def differ(size: Size, device: str) -> float:
+    """The largest relative difference between both forms in AGREE steps from the same views.
+
+    Of loss terms, and of the way that the momentum encoder went. On few short clips in float64, so that nothing is
+    rounding, and without dropout, of which each form draws its own masks.
+    """
+    method, run = replace(size, batch=4, frames=32, queue=64).method()
+    for module in method.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    method.to(device, torch.float64)
+    both = [Training(each, run.sgd) for each in (plain(method), method)]
+    before = _flat(method.key)
+    x = torch.from_numpy(clips(run.batch, run.data.frames)).to(device)
+    generator, found = torch.Generator().manual_seed(0), [0.0]
+    for _ in range(AGREE):
+        views = {name: view.double() for name, view in method.views(x, generator).items()}
+        theirs, mine = (training.update(views, AT, contextlib.nullcontext) for training in both)
+        found += [abs(mine[name].item() / term.item() - 1) for name, term in theirs.items()]
+    theirs, mine = (_flat(training.method.key) - before for training in both)
+    return max(*found, float((mine - theirs).norm() / theirs.norm()))
+
+
+def _flat(module: nn.Module) -> Tensor:
+    return torch.cat([p.detach().flatten() for p in module.parameters()])
+
+
+def compare(size: Size, device: str, rounds: int, threads: int) -> dict[str, list[float]]:
+    """Seconds of a step of every form, once a round. Call it in a process of its own."""
+    _begin(threads)
+    if (found := differ(size, device)) > TOLERANCE:
+        raise ValueError(f"plain and ours differ by {found:.1e}; no time means anything before that is mended")
+    method, run = size.method()
+    calls = {PLAIN: stepping(plain(method), run, device)}
+    for name, (amp, compiled) in forms_on(device).items():
+        calls[name] = stepping(size.method()[0], run, device, amp, compiled)
+    seconds: dict[str, list[float]] = {name: [] for name in calls}
+    for turn in range(1 + rounds):  # the first warms up
+        for name, call in calls.items():
+            spent = _seconds(call, device)
+            if turn:
+                seconds[name].append(spent)
+    return seconds
+
+
+def grow(size: Size, device: str, rounds: int, threads: int) -> tuple[list[float], float]:
+    """Seconds of our step, and bytes at the peak. Call it in a process of its own."""
+    _begin(threads)
+    call = stepping(*size.method(), device)
+    seconds = [_seconds(call, device) for _ in range(1 + rounds)][1:]
+    return seconds, machine.peak_memory(device)
+
+
+def _begin(threads: int) -> None:
+    torch.set_num_threads(threads)
+    workers.keep_memory()
+    torch.manual_seed(0)
+
+
+def _seconds(call: Callable[[], object], device: str) -> float:
+    gc.collect()
+    started = time.perf_counter()
+    call()
+    if device.startswith("cuda"):
+        torch.cuda.synchronize()
+    return time.perf_counter() - started
+
+
+KINDS = {  # of operations, by a part of PyTorch's name; the first that fits
+    "convolution": ("convolution", "cudnn", "implicit_gemm"),
+    "attention and softmax": ("scaled_dot_product", "softmax", "flash", "fmha"),
+    "BatchNorm and LayerNorm": ("batch_norm", "layer_norm", "bn_"),
+    "products of matrices": ("aten::mm", "aten::bmm", "addmm", "gemm"),
+    "random numbers": ("bernoulli", "random_", "aten::rand", "distribution"),
+    "copies and indices": ("copy_", "index", "aten::cat", "gather", "aten::stack", "memcpy"),
+}
+OTHER = "elementwise, sums, all else"
+
+
+def kind_of(operation: str) -> str:
+    """The kind of an operation by its name."""
+    name = operation.lower()
+    return next((kind for kind, parts in KINDS.items() if any(part in name for part in parts)), OTHER)
+
+
+def shares(size: Size, device: str, threads: int) -> dict[str, dict[str, float]]:
+    """Milliseconds by kind of operation, in a step of both forms. Call it in a process of its own."""
+    _begin(threads)
+    method, run = size.method()
+    on_gpu = device.startswith("cuda")
+    found: dict[str, dict[str, float]] = {}
+    for name, form in ((PLAIN, plain(method)), (OURS, method)):
+        call = stepping(form, run, device)
+        call()
+        with profile(activities=[ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]) as seen:
+            call()
+            if on_gpu:
+                torch.cuda.synchronize()
+        spent = dict.fromkeys([*KINDS, OTHER], 0.0)
+        for event in seen.key_averages():
+            microseconds = event.self_device_time_total if on_gpu else event.self_cpu_time_total
+            spent[kind_of(event.key)] += microseconds / 1000
+        found[name] = spent
+    return found
+
+
+def line(what: str, size: Size, form: str, seconds: list[float], base: list[float] | None, memory: float) -> Any:
+    """A row of the table; the ratio is to plain, the median of the ratios round by round."""
+    middle = statistics.median(seconds)
+    ratio = statistics.median(a / b for a, b in zip(base, seconds, strict=True)) if base else float("nan")
+    return {
+        "varied": what,
+        "width": size.width,
+        "batch": size.batch,
+        "frames": size.frames,
+        "queue": size.queue,
+        "form": form,
+        "step, ms": float(f"{1000 * middle:.4g}"),
+        "lowest": float(f"{1000 * min(seconds):.4g}"),
+        "highest": float(f"{1000 * max(seconds):.4g}"),
+        "samples/s": float(f"{size.batch / middle:.3g}"),
+        "x plain": float(f"{ratio:.3g}"),
+        "peak memory, GB": float(f"{memory / 1e9:.3g}"),
+    }
+
+
+def _alone(function: Callable[..., Any], *arguments: object) -> Any:
+    with workers.one_thread(), ProcessPoolExecutor(1, mp_context=workers.CONTEXT) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+def compared(device: str) -> list[Size]:
+    """Where all forms are measured: the paper's batch on a GPU; on a CPU what it can bear, and the releases' width."""
+    return [Size(64, 128), Size(16, 128)] if device.startswith("cuda") else [Size(16, 16), Size(64, 16)]
+
+
+def profile_step(device: str, rounds: int, out: Path, say: Callable[[str], None]) -> Iterator[Path]:
+    """Measures; writes `out/step-<machine>` and `out/operations-<machine>`, .md and .csv; gives the pages."""
+    threads, name = 1, machine.machine(device)
+    rows: list[Any] = []
+    for size in compared(device):
+        seconds = _alone(compare, size, device, rounds, threads)
+        for form, spent in seconds.items():
+            rows.append(line("form", size, form, spent, seconds[PLAIN], float("nan")))
+            say(f"{size}: {form}: {rows[-1]['step, ms']} ms, {rows[-1]['x plain']} x plain")
+    for what, sizes in GROWN.items():
+        for size in sizes:
+            try:
+                spent, memory = _alone(grow, size, device, 1, threads)
+            except (MemoryError, RuntimeError) as error:  # also a process that the system ended for its memory
+                say(f"{what}: {size}: not measured: {str(error).splitlines()[0]}")
+                continue
+            rows.append(line(what, size, OURS, spent, None, memory))
+            say(f"{what}: {size}: {rows[-1]['step, ms']} ms")
+    system = "one thread, as in a run; " if device == "cpu" else ""
+    text = (
+        f"`python bench.py profile train --part step` on {name}, {system}PyTorch {torch.__version__}: a whole step of "
+        "SkeAttnCLR on ST-GCN at the paper's settings, two persons: views, loss, backward pass, optimiser, momentum "
+        f"encoder, queue. Forms: {rounds} rounds after one that warms up, in turn, medians; the ratio is the median of "
+        "the ratios round by round. Plain is the releases' way (benchmarks/throughput/plain_step.py); without dropout "
+        f"and rounding both have the same losses in {AGREE} steps, and the same momentum encoder after them. What is "
+        "varied: one step after one that warms up, in a process of its own, whose peak of memory it is."
+    )
+    table = pd.DataFrame(rows).astype(object)
+    yield machine.write(out / f"step-{name}", "A training step", text, table.where(lambda cells: cells.notna(), ""))
+
+    found = {str(size): _alone(shares, size, device, threads) for size in compared(device)}
+    kinds = pd.DataFrame(
+        {
+            "size": size,
+            "operations": kind,
+            f"{PLAIN}, ms": round(both[PLAIN][kind], 1),
+            f"{OURS}, ms": round(both[OURS][kind], 1),
+            f"{PLAIN}, share": round(both[PLAIN][kind] / sum(both[PLAIN].values()), 3),
+            f"{OURS}, share": round(both[OURS][kind] / sum(both[OURS].values()), 3),
+        }
+        for size, both in found.items()
+        for kind in [*KINDS, OTHER]
+    )
+    text = (
+        f"`python bench.py profile train --part step` on {name}, {system}PyTorch {torch.__version__}: time by kind of "
+        f"operation in one step as torch.profiler counts it, which slows small operations; see step-{name}.md for what "
+        "a step takes. NumPy's part of the plain views is not among them."
+    )
+    yield machine.write(out / f"operations-{name}", "Where the time of a step goes", text, kinds)
