@@ -94,7 +94,8 @@ class STGCN(PersonBackbone):
         layout = torch.channels_last if rows.is_cpu else torch.contiguous_format  # graph_conv.py says why
         out = normed.view(count, joints, coordinates, frames).permute(0, 2, 3, 1).contiguous(memory_format=layout)
         adjacency: Tensor = self.get_buffer("adjacency")
-        for i, block in enumerate(self.blocks):
-            weighted = adjacency if self.edge_importance is None else adjacency * self.edge_importance[i]
-            out = block(out, weighted, self.edges)
+        importance = 1 if self.edge_importance is None else self.edge_importance
+        weighted = (adjacency * importance).expand(len(self.blocks), -1, -1, -1)
+        for block, mine in zip(self.blocks, weighted.unbind(0), strict=True):
+            out = block(out, mine, self.edges)
         return out

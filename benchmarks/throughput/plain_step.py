@@ -68,9 +68,9 @@ class PlainSTGCN(STGCN):
         normed = self.data_norm(rows.permute(0, 3, 1, 2).reshape(count, joints * coordinates, frames))
         out = normed.view(count, joints, coordinates, frames).permute(0, 2, 3, 1).contiguous()
         adjacency = self.get_buffer("adjacency")
+        assert self.edge_importance is not None
         for i, block in enumerate(self.blocks):
-            weighted = adjacency if self.edge_importance is None else adjacency * self.edge_importance[i]
-            out = block(out, weighted, self.edges)
+            out = block(out, adjacency * self.edge_importance[i], self.edges)
         return out
 
 
