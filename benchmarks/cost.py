@@ -20,7 +20,7 @@ from protocols import embed, finetune, linear, semi
 
 MACHINE = "those of an AMD EPYC"
 UNKNOWN = (5_000, 2_000)  # clips of the sides of a split that nobody has counted
-FULL = 64  # frames
+FULL, OUT = 64, 256  # frames, and ST-GCN's last width
 
 
 class Speed(NamedTuple):
@@ -28,8 +28,10 @@ class Speed(NamedTuple):
 
     clip: float
     launch: float
-    width: str  # the field of the config that work grows with the square of
+    width: str  # the field of the config that work grows with
     full: int
+    power: float = 2.0  # of the width
+    last: float = 0.0  # share of the clip's time that goes with the square of `out` instead: ST-GCN's last block
 
 
 class Speeds(NamedTuple):
@@ -105,7 +107,9 @@ def _passes(speeds: Speeds, encoder: Any, frames: int, count: float, batch: int)
     speed = speeds.backbones.get(encoder.backbone) or speeds.backbones["stgcn"]
     width = getattr(encoder.backbone_config, speed.width, speed.full)
     width = width if isinstance(width, int) else width[-1][1]  # of the last block
-    return count * (speed.launch + batch * speed.clip * (width / speed.full) ** 2 * frames / FULL)
+    work = (1 - speed.last) * (width / speed.full) ** speed.power
+    work += speed.last * (getattr(encoder.backbone_config, "out", OUT) / OUT) ** 2
+    return count * (speed.launch + batch * speed.clip * work * frames / FULL)
 
 
 @cache

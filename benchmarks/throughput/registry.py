@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from benchmarks.recipes import Settings
-from benchmarks.throughput import data, evaluation, gru, kernels, overhead, step, train, views
+from benchmarks.throughput import data, evaluation, gru, hours, kernels, machine, overhead, step, train, views
 
 
 def measure(arguments: argparse.Namespace, device: str, say: Callable[[str], None]) -> Iterator[Path]:
@@ -37,6 +37,10 @@ def measure(arguments: argparse.Namespace, device: str, say: Callable[[str], Non
             if arguments.part != "pairs":
                 yield from step.profile_step(device, arguments.steps or 5, out, say)
             if arguments.part != "step":
-                yield train.profile(settings, device, arguments.steps or 2, cores, out, say)
+                page = train.profile(settings, device, arguments.steps or 2, cores, out, say)
+                yield page
+                if scale == "full":
+                    unit = "GPU" if device.startswith("cuda") else "machine"
+                    yield hours.write(page.with_suffix(".csv"), arguments.recipe, unit, out, machine.machine(device))
         case name:
             raise ValueError(f"no profile {name!r}")

@@ -57,12 +57,15 @@ def attention_pool(
     if form == "rows" and not isinstance(projected, Tensor):
         attended = rows.attend_last(*projected, heads)
         return reference.project_and_pool(attended, weight, bias, lam, x[:, -1:], keys[:, -1:])
+    if form == "narrow" and isinstance(projected, Tensor):
+        attended = rows.attend_narrow(projected, heads)
+        return reference.project_and_pool(attended, weight, bias, lam, x, keys, linear)
     q, k, v = split_heads(projected, heads)
     x, keys = x[:, -q.shape[2] :], keys[:, -q.shape[2] :]
     if form == "reference":
         return reference.attention_pool(q, k, v, weight, bias, lam, x, keys)
     attended = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
-    if form == "sdpa":
+    if form in ("sdpa", "narrow"):
         return reference.project_and_pool(attended, weight, bias, lam, x, keys, linear)
     if form == "rows":
         return rows.mask_pool(attended, weight, bias, lam, x, keys)

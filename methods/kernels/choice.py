@@ -17,10 +17,11 @@ from backbones.base import MaskPooling
 Kernel = Literal["auto", "triton", "sdpa", "reference"]
 KERNELS: tuple[Kernel, ...] = ("auto", "triton", "sdpa", "reference")
 
-Form = Literal["reference", "sdpa", "rows", "sdpa + pool", "joined"]
+Form = Literal["reference", "sdpa", "narrow", "rows", "sdpa + pool", "joined"]
 FORMS: dict[Form, str] = {
     "reference": "plain PyTorch, float32 throughout: the specification",
     "sdpa": "PyTorch's scaled_dot_product_attention, then plain PyTorch",
+    "narrow": "for CPUs, rows.py: attention of narrow heads by hand, then plain PyTorch",
     "rows": "for CPUs, rows.py: pooling (after the same attention), or the last token's attention, by hand",
     "sdpa + pool": "the same attention, then pooling.py: one Triton kernel from projection to both poolings",
     "joined": "joined.py: one Triton kernel from Q, K and V to both poolings",
@@ -30,6 +31,7 @@ FORMS: dict[Form, str] = {
 # it, from results/throughput/kernels-<gpu>-<torch>.csv. Nothing has been measured on a GPU yet.
 MEASURED: dict[str, dict[tuple[int, int, int, str], Form]] = {}
 
+NARROW, SHORT = 8, 128  # width of a head and tokens up to which attention by hand is the faster one on a CPU
 ROWS_FROM = 2**16  # values of a row's map from which rows.py is the faster one on a CPU: see results/throughput
 
 
@@ -43,8 +45,9 @@ def choose(kernel: Kernel, x: Tensor, heads: int, pooling: MaskPooling) -> Form:
     triton: `joined`, or `sdpa + pool` where one token alone is pooled or the width exceeds joined.WIDEST.
     auto: the fastest that was measured on this GPU (MEASURED); else, on a GPU, `sdpa + pool` where tensor cores take
     the products, and `sdpa` where they do not (float32 proper, whose products cuBLAS does better), where Triton cannot
-    run, and for a single token (whose mask is as small as the result); on a CPU `rows` for large maps (to
-    pool all of their tokens, those must lie side by side), else `sdpa`.
+    run, and for a single token (whose mask is as small as the result); on a CPU `narrow` for few
+    tokens and narrow heads, `rows` for large maps (to pool all of their tokens, those must lie side by side), else
+    `sdpa`.
 
     Raises:
         Unsupported: for `triton` where it cannot run.
@@ -61,6 +64,8 @@ def choose(kernel: Kernel, x: Tensor, heads: int, pooling: MaskPooling) -> Form:
     if kernel != "auto":
         raise ValueError(f"kernel {kernel!r}: choose one of {', '.join(KERNELS)}")
     if x.device.type != "cuda":
+        if pooling == "mean" and x.shape[2] <= NARROW * heads and x.shape[1] <= SHORT and not half(x.dtype):
+            return "narrow"
         large = x.shape[1] * x.shape[2] >= ROWS_FROM
         return "rows" if large and (pooling == "last" or x.stride(1) == 1) else "sdpa"
     if pooling != "mean" or unsupported(x.device, x.dtype):
@@ -77,6 +82,11 @@ def products(dtype: torch.dtype) -> str:
     if dtype == torch.float32 and torch.get_float32_matmul_precision() != "highest":
         return "tf32"
     return str(dtype).removeprefix("torch.")
+
+
+def half(dtype: torch.dtype) -> bool:
+    """Whether it has fewer bits than float32."""
+    return dtype in (torch.float16, torch.bfloat16)
 
 
 @functools.cache

@@ -40,6 +40,10 @@ def features(n: int, width: int, side_by_side: str = "tokens", **options: Any) -
         (features(400, 256, "channels"), "mean", "sdpa"),
         (features(64, 2048, "channels"), "last", "rows"),
         (features(64, 1000), "last", "sdpa"),
+        (features(128, 64, "channels"), "mean", "narrow"),
+        (features(129, 64, "channels"), "mean", "sdpa"),
+        (features(100, 72, "channels"), "mean", "sdpa"),
+        (features(100, 64, "channels").bfloat16(), "mean", "sdpa"),
     ],
 )
 def test_auto_on_a_cpu(x, pooling, form):
@@ -195,12 +199,16 @@ def test_so_has_training_where_the_last_token_alone_is_pooled():
 
 @on_a_cpu
 def test_so_has_the_form_for_cpus_which_maps_of_this_size_do_not_get(monkeypatch):
-    want, _ = losses("reference", dsta())
     monkeypatch.setattr(choice, "ROWS_FROM", 0)
+    want, _ = losses("reference", stgcn())
+    got, mask = losses("auto", stgcn())
+    assert got == pytest.approx(want, rel=EQUAL)
+    assert mask.ran == "narrow", "a few tokens, whose channels lie side by side"
+    monkeypatch.setattr(choice, "SHORT", 0)
+    want, _ = losses("reference", dsta())
     got, mask = losses("auto", dsta())
     assert got == pytest.approx(want, rel=EQUAL)
     assert mask.ran == "rows"
-    assert losses("auto", stgcn())[1].ran == "sdpa", "its channels lie side by side"
     want, _ = losses("reference", bigru())
     got, mask = losses("auto", bigru())
     assert got == pytest.approx(want, rel=EQUAL)

@@ -143,7 +143,7 @@ def test_a_projection_that_is_a_part_of_a_wider_one(launched):
 
 
 @pytest.mark.parametrize("last", [False, True], ids=["mean", "last"])
-@pytest.mark.parametrize("form", ["sdpa", "rows", "reference"])
+@pytest.mark.parametrize("form", ["sdpa", "narrow", "rows", "reference"])
 def test_pytorch_forms_equal_the_specification(form, last, launched):
     case = Case("", 3, 40, 36, 3, "last" if last else "mean")
     for dtype in (torch.float64, torch.float32):
@@ -153,7 +153,7 @@ def test_pytorch_forms_equal_the_specification(form, last, launched):
 
 
 @pytest.mark.skipif(DEVICE == "cuda", reason="no kernel for float64 on a GPU")
-@pytest.mark.parametrize("form", ["sdpa + pool", "joined", "rows"])
+@pytest.mark.parametrize("form", ["sdpa + pool", "joined", "rows", "narrow"])
 def test_gradients_are_those_of_finite_differences(form):
     case = Case("", 2, 5, 6, 2)
     if form != "joined":
@@ -174,7 +174,7 @@ def test_gradients_of_the_last_token_alone_are_those_of_finite_differences():
     assert torch.autograd.gradcheck(lambda q, kv: rows.attend_last(q, kv, 2), (query, pairs))
 
 
-@pytest.mark.parametrize("form", ["sdpa + pool", "joined", "rows"])
+@pytest.mark.parametrize("form", ["sdpa + pool", "joined", "rows", "narrow"])
 def test_keys_have_no_gradient_and_runs_are_equal_bit_for_bit(form):
     inputs = make(Case("", 2, 36, 16, 2), torch.float32, DEVICE)
     keys = inputs.keys.requires_grad_()
@@ -210,7 +210,7 @@ def test_the_joined_kernel_keeps_what_it_was_given_and_one_map():
 def test_nothing_but_f_s_asked_for_is_a_gradient_of_zero_for_f_ns():
     i = make(Case("", 2, 20, 16, 2), torch.float32, DEVICE)
     x = i.x.detach().requires_grad_()
-    for form in ("joined", "sdpa + pool", "rows"):
+    for form in ("joined", "sdpa + pool", "rows", "narrow"):
         f_s, *_ = computing(form)(i._replace(x=x))
         [g] = torch.autograd.grad(f_s, x, i.g_s)
         [want] = torch.autograd.grad(computing("reference")(i._replace(x=x))[0], x, i.g_s)
