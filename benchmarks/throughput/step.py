@@ -1,7 +1,7 @@
 """SkeAttnCLR's training step with its views: ours, how it may round, and the plain one; how it grows; where time goes.
 
-Why: pretraining is nearly all that a table costs. The forms take turns in one process, so that a busy machine slows
-all of them, and must agree before they are timed.
+Why: pretraining is nearly all that a table costs. The forms take turns, so that a busy machine slows all of them, and
+must agree before they are timed. On a CPU each has a process of its own, because ours keeps freed memory.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from torch.profiler import ProfilerActivity, profile
 
 from benchmarks import recipes, workers
 from benchmarks.datasets.standin import synthetic
 from benchmarks.execute import build_method
 from benchmarks.recipes import Settings
 from benchmarks.throughput import machine, plain_views
+from benchmarks.throughput.operations import KINDS, OTHER, by_kind
 from benchmarks.throughput.plain_step import Training, batches, plain
 from methods import At, SkeAttnCLR
 from protocols.precision import Amp, autocast, compile_backbones, products
@@ -137,22 +137,44 @@ def _flat(module: nn.Module) -> Tensor:
     return torch.cat([p.detach().flatten() for p in module.parameters()])
 
 
-def compare(size: Size, device: str, rounds: int, threads: int) -> dict[str, list[float]]:
-    """Seconds of a step of every form, once a round. Call it in a process of its own."""
-    _begin(threads)
-    if (found := differ(size, device)) > TOLERANCE:
-        raise ValueError(f"plain and ours differ by {found:.1e}; no time means anything before that is mended")
+_ready: dict[str, Callable[[], object]] = {}  # the steps of this process, by form
+
+
+def prepare(form: str, size: Size, device: str, threads: int) -> None:
+    """Makes the step of a form ready in this process; on a CPU each form has one of its own."""
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
     method, run = size.method()
-    calls = {PLAIN: stepping(plain(method), run, device)}
-    for name, (amp, compiled) in forms_on(device).items():
-        calls[name] = stepping(size.method()[0], run, device, amp, compiled)
-    seconds: dict[str, list[float]] = {name: [] for name in calls}
-    for turn in range(1 + rounds):  # the first warms up
-        for name, call in calls.items():
-            spent = _seconds(call, device)
-            if turn:
-                seconds[name].append(spent)
-    return seconds
+    if form == PLAIN:
+        _ready[form] = stepping(plain(method), run, device)
+    else:
+        workers.keep_memory()  # as our runner does; not for the plain form
+        _ready[form] = stepping(method, run, device, *forms_on(device)[form])
+
+
+def turn(form: str, device: str) -> float:
+    """Seconds of one step of a form that is ready."""
+    return _seconds(_ready[form], device)
+
+
+def compare(size: Size, device: str, rounds: int, threads: int) -> dict[str, list[float]]:
+    """Seconds of a step of every form, once a round, after one that warms up."""
+    if (found := _alone(differ, size, device)) > TOLERANCE:
+        raise ValueError(f"plain and ours differ by {found:.1e}; no time means anything before that is mended")
+    forms = [PLAIN, *forms_on(device)]
+    with contextlib.ExitStack() as stack, workers.one_thread():
+        pools = [
+            stack.enter_context(ProcessPoolExecutor(1, mp_context=workers.CONTEXT))
+            for _ in (forms if device == "cpu" else forms[:1])
+        ]
+        places = dict(zip(forms, pools * len(forms), strict=False))
+        for form, place in places.items():
+            place.submit(prepare, form, size, device, threads).result()
+        rounded = [
+            {form: place.submit(turn, form, device).result() for form, place in places.items()}
+            for _ in range(1 + rounds)
+        ]
+    return {form: [seconds[form] for seconds in rounded[1:]] for form in forms}
 
 
 def grow(size: Size, device: str, rounds: int, threads: int) -> tuple[list[float], float]:
@@ -178,41 +200,15 @@ def _seconds(call: Callable[[], object], device: str) -> float:
     return time.perf_counter() - started
 
 
-KINDS = {  # of operations, by a part of PyTorch's name; the first that fits
-    "convolution": ("convolution", "cudnn", "implicit_gemm"),
-    "attention and softmax": ("scaled_dot_product", "softmax", "flash", "fmha"),
-    "BatchNorm and LayerNorm": ("batch_norm", "layer_norm", "bn_"),
-    "products of matrices": ("aten::mm", "aten::bmm", "addmm", "gemm"),
-    "random numbers": ("bernoulli", "random_", "aten::rand", "distribution"),
-    "copies and indices": ("copy_", "index", "aten::cat", "gather", "aten::stack", "memcpy"),
-}
-OTHER = "elementwise, sums, all else"
-
-
-def kind_of(operation: str) -> str:
-    """The kind of an operation by its name."""
-    name = operation.lower()
-    return next((kind for kind, parts in KINDS.items() if any(part in name for part in parts)), OTHER)
-
-
 def shares(size: Size, device: str, threads: int) -> dict[str, dict[str, float]]:
     """Milliseconds by kind of operation, in a step of both forms. Call it in a process of its own."""
     _begin(threads)
     method, run = size.method()
-    on_gpu = device.startswith("cuda")
     found: dict[str, dict[str, float]] = {}
     for name, form in ((PLAIN, plain(method)), (OURS, method)):
         call = stepping(form, run, device)
         call()
-        with profile(activities=[ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]) as seen:
-            call()
-            if on_gpu:
-                torch.cuda.synchronize()
-        spent = dict.fromkeys([*KINDS, OTHER], 0.0)
-        for event in seen.key_averages():
-            microseconds = event.self_device_time_total if on_gpu else event.self_cpu_time_total
-            spent[kind_of(event.key)] += microseconds / 1000
-        found[name] = spent
+        found[name] = by_kind(call, device)
     return found
 
 
@@ -251,7 +247,7 @@ def profile_step(device: str, rounds: int, out: Path, say: Callable[[str], None]
     threads, name = 1, machine.machine(device)
     rows: list[Any] = []
     for size in compared(device):
-        seconds = _alone(compare, size, device, rounds, threads)
+        seconds = compare(size, device, rounds, threads)
         for form, spent in seconds.items():
             rows.append(line("form", size, form, spent, seconds[PLAIN], float("nan")))
             say(f"{size}: {form}: {rows[-1]['step, ms']} ms, {rows[-1]['x plain']} x plain")

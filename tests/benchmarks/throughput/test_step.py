@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from backbones.dropout import Dropout
-from benchmarks.throughput import plain_step, step
+from benchmarks.throughput import operations, plain_step, step
 from benchmarks.throughput.step import OURS, PLAIN, Size
 
 SMALL = Size(width=4, batch=4, frames=32, queue=64)
@@ -52,11 +52,11 @@ def test_the_plain_form_has_nothing_of_ours() -> None:
         ("aten::bernoulli_", "random numbers"),
         ("aten::index_select", "copies and indices"),
         ("aten::addmm", "products of matrices"),
-        ("aten::add_", step.OTHER),
+        ("aten::add_", operations.OTHER),
     ],
 )
 def test_operations_have_their_kind(operation: str, kind: str) -> None:
-    assert step.kind_of(operation) == kind
+    assert operations.kind_of(operation) == kind
 
 
 def test_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,7 +68,7 @@ def test_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     steps, kinds = (pd.read_csv(page.with_suffix(".csv")) for page in pages)
     assert steps["form"].tolist() == [PLAIN, OURS, f"{OURS}, bf16", OURS, OURS]
     assert steps["x plain"].tolist()[0] == 1.0
-    assert all(low <= middle for low, middle in zip(steps["lowest"], steps["step, ms"], strict=True))
+    assert all(line["lowest"] <= line["step, ms"] for line in steps.to_dict("records"))
     assert steps["peak memory, GB"].notna().tolist() == [False] * 3 + [True] * 2
     assert kinds["ours, share"].sum() == pytest.approx(1, abs=0.01)
     assert kinds.set_index("operations").loc["convolution", "plain, ms"] > 0
