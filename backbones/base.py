@@ -24,7 +24,7 @@ class Features(NamedTuple):
 class Backbone(nn.Module):
     """An encoder of skeleton sequences, (B, 3, T, V, M) -> Features."""
 
-    REVISION: ClassVar[int]  # bumped when the numbers change; part of every run id
+    REVISION: ClassVar[int]  # bumped when numbers change by more than rounding and the draw of masks; in every run id
     Config: ClassVar[type]  # frozen dataclass of every setting
 
     width: int  # C

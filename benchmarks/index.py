@@ -153,7 +153,13 @@ def _commit(record: dict[str, Any]) -> str:
 
 
 def _machine(record: dict[str, Any]) -> str:
+    """Where, and what was let go there for speed: "AMD EPYC, 2 cores, trained in bf16"."""
     environment = record.get("environment") or {}
+    rounded = f", trained in {environment['amp']}" if environment.get("amp", "off") != "off" else ""
+    return _device(environment) + rounded + (", compiled" if environment.get("compiled") else "")
+
+
+def _device(environment: dict[str, Any]) -> str:
     if environment.get("device", "cpu") != "cpu":
         return environment["device"]
     if not environment.get("cpu"):

@@ -91,6 +91,12 @@ def test_cores_that_a_run_keeps_busy_count() -> None:
     assert row(render_index(ONE, by_id(done(run, 0.01)), []), "7")[-1] == "under 0.1 CPU core-hours"
 
 
+def test_a_training_that_rounded_says_so() -> None:
+    run = runs_of(TABLES["7"], ONE, "×/✓/✓", "Xsub")[0]
+    text = render_index(ONE, by_id(done(run, environment=AMD | {"amp": "bf16", "compiled": True})), [])
+    assert "AMD EPYC, 2 cores, trained in bf16, compiled" in text
+
+
 def test_the_official_recipe_is_there_when_it_was_measured() -> None:
     """A run of recipe paper is no reason: Table 1's Baseline is official in both, and Table 3's SkeletonCLR in one."""
     official = replace(ONE, recipe="official")
