@@ -43,14 +43,14 @@ class Speeds(NamedTuple):
 
 CORE = Speeds(  # of MACHINE
     {
-        "stgcn": Speed(0.126, 0.009, "width", 64),
-        "bigru": Speed(0.134, 0.002, "hidden_size", 1024),
-        "dsta": Speed(0.117, 0.022, "blocks", 256),
+        "stgcn": Speed(0.046, 0.004, "width", 64, power=1.45, last=0.17),
+        "bigru": Speed(0.092, 0.002, "hidden_size", 1024),
+        "dsta": Speed(0.066, 0.018, "blocks", 256),
     }
 )
-_STEP = 0.0002  # of a linear classifier
+_STEP = 0.00007  # of a linear classifier
 _POINT = 0.01  # of a t-SNE plane
-_START = 0.3  # reading data and weights, writing a record
+_START = 0.1  # reading data and weights, writing a record
 
 
 def cost(run: Run, speeds: Speeds = CORE) -> float:

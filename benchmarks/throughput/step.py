@@ -246,6 +246,7 @@ def profile_step(device: str, rounds: int, out: Path, say: Callable[[str], None]
     """Measures; writes `out/step-<machine>` and `out/operations-<machine>`, .md and .csv; gives the pages."""
     threads, name = 1, machine.machine(device)
     rows: list[Any] = []
+    absent: list[str] = []
     for size in compared(device):
         seconds = compare(size, device, rounds, threads)
         for form, spent in seconds.items():
@@ -257,6 +258,7 @@ def profile_step(device: str, rounds: int, out: Path, say: Callable[[str], None]
                 spent, memory = _alone(grow, size, device, 1, threads)
             except (MemoryError, RuntimeError) as error:  # also a process that the system ended for its memory
                 say(f"{what}: {size}: not measured: {str(error).splitlines()[0]}")
+                absent.append(str(size))
                 continue
             rows.append(line(what, size, OURS, spent, None, memory))
             say(f"{what}: {size}: {rows[-1]['step, ms']} ms")
@@ -268,6 +270,7 @@ def profile_step(device: str, rounds: int, out: Path, say: Callable[[str], None]
         "the ratios round by round. Plain is the releases' way (benchmarks/throughput/plain_step.py); without dropout "
         f"and rounding both have the same losses in {AGREE} steps, and the same momentum encoder after them. What is "
         "varied: one step after one that warms up, in a process of its own, whose peak of memory it is."
+        + (f" More than this machine's memory: {'; '.join(absent)}." if absent else "")
     )
     table = pd.DataFrame(rows).astype(object)
     yield machine.write(out / f"step-{name}", "A training step", text, table.where(lambda cells: cells.notna(), ""))
