@@ -24,6 +24,7 @@ KEY = ["case", "R", "n", "C", "heads", "pooling", "products", "pass", "form"]
 FIGURES = ["p20, ms", "p50, ms", "p80, ms", "samples/s", "TFLOP/s", "GB/s", "of the roofline", "bound by", "peak, MB"]
 COLORS = {
     "reference": ("#9a9a9a", "o"), "sdpa": ("#0b4f94", "s"), "rows": ("#007a5a", "^"),
+    "narrow": ("#7a5a00", "<"),
     "sdpa + pool": ("#e09a00", "D"), "joined": ("#c8321b", "*"), "torch.compile(reference)": ("#5c4a3a", "v"),
     "torch.compile(sdpa)": ("#b565a7", "P"),
 }  # fmt: skip

@@ -33,7 +33,7 @@ def test_the_record_says_what_was_asked_for_and_what_ran(tmp_path: Path) -> None
     run = recipes.pretraining(SETTINGS, "skeattnclr", "irds", "xsub", "joint", 0)
     assert "kernel" not in str(run.spec())
     losses = {}
-    pairs: tuple[tuple[Kernel, Form], ...] = (("reference", "reference"), ("auto", "sdpa"))
+    pairs: tuple[tuple[Kernel, Form], ...] = (("reference", "reference"), ("auto", "narrow"))
     for kernel, ran in pairs:
         found = record(tmp_path / kernel, run, Machine(kernel=kernel))
         assert found["environment"]["kernel"] == {"asked": kernel, "ran": ran}

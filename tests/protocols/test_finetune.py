@@ -21,6 +21,9 @@ CONFIG = finetune.Config(
     sgd=SGD(lr=0.002, milestones=(), weight_decay=0.0), epochs=6, batch=8, every=2, batchnorm="frozen"
 )
 
+# At ten times this rate some seeds, and some orders of addition, diverge: their statistics are frozen.
+GENTLE = replace(CONFIG, sgd=SGD(lr=0.0002, milestones=(), weight_decay=0.0))
+
 
 def calibrated(data, name: str = "skeletonclr") -> Encoder:
     encoder = method(name, dropout=0.0).encoder()
@@ -145,9 +148,9 @@ def test_best_and_last_are_both_recorded_and_the_reported_one_is_named() -> None
 def test_permuted_labels_give_chance() -> None:
     data = splits(60)
     encoder = supervised(data)
-    assert finetune.run(encoder, data, "joint", 0, CONFIG, Context()).metrics["top1"] > 0.9
+    assert finetune.run(encoder, data, "joint", 0, GENTLE, Context()).metrics["top1"] > 0.9
     mixed = data._replace(train=data.train._replace(y=np.random.default_rng(0).permutation(data.train.y)))
-    assert finetune.run(encoder, mixed, "joint", 0, CONFIG, Context()).metrics["top1"] < 0.6
+    assert finetune.run(encoder, mixed, "joint", 0, GENTLE, Context()).metrics["top1"] < 0.6
 
 
 def test_finetuning_a_finetuned_encoder_does_not_make_it_worse() -> None:
@@ -157,7 +160,7 @@ def test_finetuning_a_finetuned_encoder_does_not_make_it_worse() -> None:
     head = linear.Config(sgd=SGD(lr=0.5, milestones=(), weight_decay=0.0), epochs=8, batch=8)
     start = linear.run(encoder, data, "joint", 0, head, Context()).metrics["top1"]
     assert start > 0.9
-    assert finetune.run(encoder, data, "joint", 0, CONFIG, Context()).metrics["top1"] >= start
+    assert finetune.run(encoder, data, "joint", 0, GENTLE, Context()).metrics["top1"] >= start
 
 
 def test_divergence_names_epoch_and_step() -> None:

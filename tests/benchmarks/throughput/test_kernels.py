@@ -178,7 +178,7 @@ def test_a_whole_training_step_with_every_kernel(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(recipes, "pretraining", lambda *_: small)
     monkeypatch.setattr(kernel_step, "unsupported", lambda *_: "no GPU")
     found = kernel_step.measure("cpu", "float32", 0.0, print)
-    assert [step.form for step in found] == ["auto (sdpa)", "sdpa (sdpa)", "reference (reference)", "triton"]
+    assert [step.form for step in found] == ["auto (narrow)", "sdpa (sdpa)", "reference (reference)", "triton"]
     assert all(len(step.milliseconds) == clock.FEWEST for step in found[:3])
     assert found[3].note == "n/a: no GPU"
 

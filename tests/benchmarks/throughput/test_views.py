@@ -98,4 +98,6 @@ def test_profile_data_measures_both_or_one(
 
 def test_the_part_of_another_profile_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert bench.main(["profile", "train", "--part", "views"]) == bench.USAGE
-    assert "--part belongs to profile data, not to profile train" in capsys.readouterr().err
+    assert "--part views: profile train has step and pairs" in capsys.readouterr().err
+    assert bench.main(["profile", "gru", "--part", "step"]) == bench.USAGE
+    assert "--part step: profile gru has no parts" in capsys.readouterr().err
