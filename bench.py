@@ -118,7 +118,7 @@ def parser() -> Parser:
     show = command("show", "everything about one run", common)
     show.add_argument("run_id", metavar="RUN", help="a run id, or its beginning")
     render = command("render", "write tables from the records", tables, common)
-    render.add_argument("--check", action="store_true", help="write nothing; exit with 3 if a file would change")
+    render.add_argument("--check", action="store_true", help="write no page; exit with 3 if one would change")
     figure = command("figure", "do what a picture still needs, and draw it", change, common, machine)
     figure.add_argument("figure", choices=FIGURES, metavar="NAME", help=", ".join(FIGURES))
     figure.add_argument("run_ids", nargs="*", metavar="RUN", help="per-class: the two runs to compare")

@@ -48,7 +48,7 @@ def measure(device: str, kind: str, seconds: float, say: Callable[[str], None]) 
     clips = torch.from_numpy(synthetic.generate("ntu60", "smoke", run.data.frames)[0])
     x = clips[torch.arange(batch) % len(clips)].to(device)
     optimiser = torch.optim.SGD(method.parameters(), lr=0.01, momentum=0.9)
-    generator = torch.Generator(device).manual_seed(0)
+    generator = torch.Generator().manual_seed(0)  # on the CPU, as the views want it
 
     def step(kernel: Kernel) -> None:
         mask.kernel = kernel
