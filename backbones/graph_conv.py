@@ -3,7 +3,8 @@
 Mixing over joints and the 1x1 convolution commute, and there are never fewer output than input channels in an ST-GCN
 block, so mixing first is the cheaper order. How joints are mixed depends on the device. A GPU multiplies by the whole
 adjacency, one product of matrices. A CPU follows the edges, of which there are 73 among 1,875 entries: with channels
-innermost (channels last) an edge is a run of memory, and its convolutions are the faster ones in that layout too.
+innermost (channels last) an edge is a run of memory, as is a row of an embedding, whose weighted sums PyTorch has in
+one pass; its convolutions are the faster ones in that layout too.
 """
 
 from __future__ import annotations
@@ -14,103 +15,123 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+WIDE = 32  # channels from which one dot product per term is faster than two gathers
 
-class Way(NamedTuple):
-    """A sum over edges as one gather of a term per place, and few terms that are added to some places."""
 
-    read: Tensor  # (places,) what the first term of each place is read from
-    weight: Tensor  # (places,) its entry of the flattened adjacency, a zero where a place has no edge
-    more: tuple[Tensor, Tensor, Tensor] | None  # of the other edges: place, read, weight
+class Bags:
+    """For every place, the rows of which it is a weighted sum: what F.embedding_bag does in one pass over memory.
+
+    The indices of many samples side by side begin with those of fewer, so the longest asked for is kept.
+    """
+
+    def __init__(self, terms: list[list[tuple[int, int]]], rows: int) -> None:
+        """`terms`: for every place, (row, number of the edge) of each term; `rows`: rows per sample."""
+        self.rows, self.places = rows, len(terms)
+        self.read = torch.tensor([row for bag in terms for row, _ in bag])  # (E,)
+        self.edge = torch.tensor([edge for bag in terms for _, edge in bag])  # (E,)
+        self.place = torch.tensor([place for place, bag in enumerate(terms) for _ in bag])  # (E,)
+        self.start = torch.tensor([0, *(len(bag) for bag in terms[:-1])]).cumsum(0)  # (places,)
+        self._longest = self._side_by_side(1)
+
+    def indices(self, samples: int) -> tuple[Tensor, Tensor, Tensor]:
+        """read (N * E,), place (N * E,), start (N * places,) of `samples` N, int32."""
+        if len(self._longest[2]) < samples * self.places:
+            self._longest = self._side_by_side(samples)
+        read, place, start = self._longest
+        terms = samples * len(self.edge)
+        return read[:terms], place[:terms], start[: samples * self.places]
+
+    def _side_by_side(self, samples: int) -> tuple[Tensor, Tensor, Tensor]:
+        number = torch.arange(samples, device="cpu")[:, None]
+        columns = ((self.read, self.rows), (self.place, self.places), (self.start, len(self.edge)))
+        read, place, start = ((index + number * step).flatten().int() for index, step in columns)
+        return read, place, start
+
+    def sums(self, x: Tensor, weights: Tensor) -> Tensor:
+        """x (N, rows, C), the weights (E,) of its terms -> (N, places, C)."""
+        samples, _, channels = x.shape
+        read, _, start = self.indices(samples)
+        weights = weights.to(x.dtype).expand(samples, -1).flatten()
+        rows = x.reshape(-1, channels)
+        return F.embedding_bag(read, rows, start, mode="sum", per_sample_weights=weights).view(samples, -1, channels)
+
+    def products(self, x: Tensor, grad: Tensor, exact: torch.dtype) -> Tensor:
+        """x (N, rows, C) and the gradient of `sums` (N, places, C) -> that of the weights (E,), in type `exact`."""
+        samples, _, channels = x.shape
+        if channels < WIDE or x.dtype != exact:
+            products = x.index_select(1, self.read).mul_(grad.index_select(1, self.place))
+            return products.sum(dim=0, dtype=exact).sum(dim=1)
+        read, place, start = self.indices(samples)
+        rows, of_places = x.reshape(-1, channels), grad.reshape(-1, channels)
+        per_term = torch.ops.aten._embedding_bag_per_sample_weights_backward(of_places, rows, read, start, place, 0)
+        return per_term.view(samples, -1).sum(dim=0)
 
 
 class Edges(NamedTuple):
     """The entries of an adjacency (K, V, V) that are not zero, for both directions of a training step.
 
-    Mixed features stand in V * K places: place w * K + k is what joint w receives in subset k.
+    Mixed features stand in V * K places: place w * K + k is what joint w receives in subset k. Edges are numbered by
+    the place at which they end.
     """
 
-    forward: Way  # places read joints
-    backward: Way  # joints read places, all joints for the first subset, then all for the next
+    entries: Tensor  # (E,) of the flattened adjacency
+    forward: Bags  # places are sums of joints
+    backward: Bags  # joints are sums of places
 
 
 def edges_of(adjacency: Tensor) -> Edges:
     """Edges of a partitioned adjacency (K, V, V), on the CPU."""
     subsets, joints, _ = adjacency.shape
     with torch.device("cpu"):
-        entries = torch.arange(adjacency.numel()).view_as(adjacency).tolist()
-        there = (adjacency != 0).tolist()
-        forward = [
-            [(v, entries[k][v][w]) for v in range(joints) if there[k][v][w]] or [(0, entries[k][0][w])]
-            for w in range(joints)
-            for k in range(subsets)
-        ]
-        backward = [
-            [(w * subsets + k, entries[k][v][w]) for w in range(joints) if there[k][v][w]] or [(0, entries[k][v][0])]
-            for k in range(subsets)
-            for v in range(joints)
-        ]
-        return Edges(_way(forward, len(forward)), _way(backward, joints))
+        found = [(w * subsets + k, v, k) for k, v, w in (adjacency != 0).nonzero().tolist()]
+        received: list[list[tuple[int, int]]] = [[] for _ in range(joints * subsets)]
+        sent: list[list[tuple[int, int]]] = [[] for _ in range(joints)]
+        entries = []
+        for edge, (place, v, k) in enumerate(sorted(found)):
+            received[place].append((v, edge))
+            sent[v].append((place, edge))
+            entries.append((k * joints + v) * joints + place // subsets)
+        return Edges(torch.tensor(entries), Bags(received, joints), Bags(sent, joints * subsets))
 
 
-def _way(terms: list[list[tuple[int, int]]], places: int) -> Way:
-    """From (read, weight) of every place's terms; further terms go to the place of the same number modulo places."""
-    read, weight = (torch.tensor([place[0][i] for place in terms]) for i in range(2))
-    others = [(number % places, *term) for number, place in enumerate(terms) for term in place[1:]]
-    if not others:
-        return Way(read, weight, None)
-    place, more_read, more_weight = torch.tensor(others).unbind(1)
-    return Way(read, weight, (place.contiguous(), more_read.contiguous(), more_weight.contiguous()))
+class Graph(NamedTuple):
+    """A weighted adjacency, and what one graph convolution reads of it."""
+
+    adjacency: Tensor  # (K, V, V)
+    received: Tensor  # (V, K), its column sums
+    edges: Edges
+    weights: Tensor | None  # (E,) its entries along the edges, on a CPU
+
+
+def graphs(adjacencies: Tensor, edges: Edges) -> list[Graph]:
+    """Of the adjacencies (L, K, V, V) of L blocks, which have the same edges."""
+    received = adjacencies.sum(dim=2).transpose(1, 2).unbind(0)
+    count = len(adjacencies)
+    weights = adjacencies.flatten(1)[:, edges.entries].unbind(0) if adjacencies.is_cpu else [None] * count
+    return [Graph(*each) for each in zip(adjacencies.unbind(0), received, [edges] * count, weights, strict=True)]
 
 
 class MixAlongEdges(torch.autograd.Function):
     """out[n, w * K + k] = sum over v of x[n, v] A[k, v, w]."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, adjacency: Tensor, edges: Edges) -> Tensor:
-        """x (N, V, C), adjacency (K, V, V) -> (N, V * K, C)."""
-        ctx.save_for_backward(x, adjacency)
+    def forward(ctx: Any, x: Tensor, weights: Tensor, edges: Edges) -> Tensor:
+        """x (N, V, C), weights (E,) -> (N, V * K, C)."""
+        ctx.save_for_backward(x, weights)
         ctx.edges = edges
-        values = adjacency.reshape(-1, 1).to(x.dtype)
-        out = x.index_select(1, edges.forward.read).mul_(values[edges.forward.weight])
-        return _add_more(out, x, values, edges.forward)
+        return edges.forward.sums(x, weights)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
-        """The gradient of the adjacency is that of its edges; elsewhere it is left 0."""
-        x, adjacency = ctx.saved_tensors
+        """Joints receive along the same edges turned round."""
+        x, weights = (saved.detach() for saved in ctx.saved_tensors)
         edges: Edges = ctx.edges
-        grad, values = grads[0], adjacency.reshape(-1, 1).to(x.dtype)
-        of_x = of_adjacency = None
+        of_x = of_weights = None
         if ctx.needs_input_grad[0]:
-            way = edges.backward
-            of_x, *others = (grad.index_select(1, read) for read in way.read.split(x.shape[1]))
-            first, *factors = values[way.weight].split(x.shape[1])
-            of_x = of_x.mul_(first)
-            for terms, factor in zip(others, factors, strict=True):
-                of_x.addcmul_(terms, factor)
-            of_x = _add_more(of_x, grad, values, way)
+            of_x = edges.backward.sums(grads[0], weights[edges.backward.edge])
         if ctx.needs_input_grad[1]:
-            way = edges.forward
-            of_adjacency = torch.zeros_like(adjacency).view(-1, 1)
-            of_adjacency.index_add_(0, way.weight, _dot(x.index_select(1, way.read), grad, adjacency.dtype))
-            if way.more:
-                place, read, weight = way.more
-                more = _dot(x.index_select(1, read), grad.index_select(1, place), adjacency.dtype)
-                of_adjacency.index_add_(0, weight, more)
-            of_adjacency = of_adjacency.view_as(adjacency)
-        return of_x, of_adjacency, None
-
-
-def _add_more(out: Tensor, x: Tensor, values: Tensor, way: Way) -> Tensor:
-    if way.more:
-        place, read, weight = way.more
-        out.index_add_(1, place, x.index_select(1, read).mul_(values[weight]))
-    return out
-
-
-def _dot(x: Tensor, y: Tensor, exact: torch.dtype) -> Tensor:
-    """(N, E, C), which is overwritten, and (N, E, C) -> (E, 1), sums over N and C in the type `exact`."""
-    return x.mul_(y).sum(dim=0, dtype=exact).sum(dim=1, keepdim=True)
+            of_weights = edges.forward.products(x, grads[0], weights.dtype)
+        return of_x, of_weights, None
 
 
 class GraphConv(nn.Module):
@@ -121,22 +142,22 @@ class GraphConv(nn.Module):
         self.subsets = subsets
         self.conv = nn.Conv2d(channels_in, subsets * channels_out, kernel_size=1)
 
-    def forward(self, x: Tensor, adjacency: Tensor, edges: Edges) -> Tensor:
-        """(R, C, T, V), (K, V, V) -> (R, C', T, V); `edges` are those of the adjacency."""
+    def forward(self, x: Tensor, graph: Graph) -> Tensor:
+        """(R, C, T, V) -> (R, C', T, V)."""
         channels = x.shape[1]
-        mixed = _along_edges(x, adjacency, edges) if x.is_cpu else _by_matrix(x, adjacency)
+        mixed = _by_matrix(x, graph.adjacency) if graph.weights is None else _along_edges(x, graph.weights, graph.edges)
         weight = self.conv.weight.view(self.subsets, -1, channels).transpose(0, 1)
         out = F.conv2d(mixed, weight.reshape(-1, self.subsets * channels, 1, 1))
         assert self.conv.bias is not None
-        bias = adjacency.sum(dim=1).t() @ self.conv.bias.view(self.subsets, -1)  # (V, C')
+        bias = graph.received @ self.conv.bias.view(self.subsets, -1)  # (V, C')
         return out.add_(bias.t()[:, None, :])
 
 
-def _along_edges(x: Tensor, adjacency: Tensor, edges: Edges) -> Tensor:
+def _along_edges(x: Tensor, weights: Tensor, edges: Edges) -> Tensor:
     """(R, C, T, V) -> (R, K * C, T, V), channels last."""
     rows, channels, frames, joints = x.shape
     frames_first = x.permute(0, 2, 3, 1).reshape(rows * frames, joints, channels)
-    mixed = MixAlongEdges.apply(frames_first, adjacency, edges)
+    mixed = MixAlongEdges.apply(frames_first, weights, edges)
     assert isinstance(mixed, Tensor)
     return mixed.view(rows, frames, joints, -1).permute(0, 3, 1, 2)
 

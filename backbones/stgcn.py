@@ -17,7 +17,7 @@ from backbones import skeleton
 from backbones.base import PersonBackbone
 from backbones.batchnorm import BatchNorm
 from backbones.dropout import Dropout
-from backbones.graph_conv import Edges, GraphConv, edges_of
+from backbones.graph_conv import Graph, GraphConv, edges_of, graphs
 
 
 class Block(nn.Module):
@@ -37,9 +37,9 @@ class Block(nn.Module):
         if residual and (channels_in != channels_out or stride != 1):
             self.shortcut = nn.Sequential(nn.Conv2d(channels_in, channels_out, 1, (stride, 1)), BatchNorm(channels_out))
 
-    def forward(self, x: Tensor, adjacency: Tensor, edges: Edges) -> Tensor:
+    def forward(self, x: Tensor, graph: Graph) -> Tensor:
         """(R, C, T, V) -> (R, C', T / stride, V)."""
-        out = F.relu(self.gcn_norm(self.gcn(x, adjacency, edges)), inplace=True)
+        out = F.relu(self.gcn_norm(self.gcn(x, graph)), inplace=True)
         out = self.dropout(self.tcn_norm(self.tcn(out)))
         if self.residual:
             out = out.add_(self.shortcut(x))
@@ -96,6 +96,6 @@ class STGCN(PersonBackbone):
         adjacency: Tensor = self.get_buffer("adjacency")
         importance = 1 if self.edge_importance is None else self.edge_importance
         weighted = (adjacency * importance).expand(len(self.blocks), -1, -1, -1)
-        for block, mine in zip(self.blocks, weighted.unbind(0), strict=True):
-            out = block(out, mine, self.edges)
+        for block, graph in zip(self.blocks, graphs(weighted, self.edges), strict=True):
+            out = block(out, graph)
         return out

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from backbones import STGCN
-from backbones.graph_conv import Edges, GraphConv
+from backbones.graph_conv import Graph, GraphConv, graphs
 from backbones.stgcn import Block
 from benchmarks.throughput import plain_views
 from methods import At, SkeAttnCLR, moco
@@ -30,10 +30,10 @@ class PlainGraphConv(nn.Module):
         super().__init__()
         self.conv, self.subsets = ours.conv, ours.subsets
 
-    def forward(self, x: Tensor, adjacency: Tensor, edges: Edges) -> Tensor:
-        """(R, C, T, V), (K, V, V) -> (R, C', T, V)."""
+    def forward(self, x: Tensor, graph: Graph) -> Tensor:
+        """(R, C, T, V) -> (R, C', T, V)."""
         y = self.conv(x).unflatten(1, (self.subsets, -1))
-        return torch.einsum("rkctv,kvw->rctw", y, adjacency).contiguous()
+        return torch.einsum("rkctv,kvw->rctw", y, graph.adjacency).contiguous()
 
 
 class PlainBlock(nn.Module):
@@ -46,9 +46,9 @@ class PlainBlock(nn.Module):
         self.dropout = nn.Dropout(ours.dropout.p)
         self.shortcut, self.residual = ours.shortcut, ours.residual
 
-    def forward(self, x: Tensor, adjacency: Tensor, edges: Edges) -> Tensor:
+    def forward(self, x: Tensor, graph: Graph) -> Tensor:
         """(R, C, T, V) -> (R, C', T / stride, V)."""
-        out = self.dropout(self.tcn_norm(self.tcn(torch.relu(self.gcn_norm(self.gcn(x, adjacency, edges))))))
+        out = self.dropout(self.tcn_norm(self.tcn(torch.relu(self.gcn_norm(self.gcn(x, graph))))))
         return torch.relu(out + self.shortcut(x)) if self.residual else torch.relu(out)
 
 
@@ -69,8 +69,8 @@ class PlainSTGCN(STGCN):
         out = normed.view(count, joints, coordinates, frames).permute(0, 2, 3, 1).contiguous()
         adjacency = self.get_buffer("adjacency")
         assert self.edge_importance is not None
-        for i, block in enumerate(self.blocks):
-            out = block(out, adjacency * self.edge_importance[i], self.edges)
+        for block, graph in zip(self.blocks, graphs(adjacency * self.edge_importance, self.edges), strict=True):
+            out = block(out, graph)
         return out
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from backbones import skeleton
-from backbones.graph_conv import Edges, GraphConv, MixAlongEdges, _along_edges, _by_matrix, edges_of
+from backbones.graph_conv import WIDE, GraphConv, MixAlongEdges, _along_edges, _by_matrix, edges_of, graphs
 from tests import official
 
 DENSE = torch.rand(2, 6, 6, generator=torch.Generator().manual_seed(0))
@@ -32,7 +32,8 @@ def test_equals_the_textbook_order(name: str) -> None:
     layer = GraphConv(3, 5, len(adjacency))
     x = torch.randn(2, 3, 4, adjacency.shape[1])
     with torch.no_grad():
-        got, want = layer(x, adjacency, edges_of(adjacency)), textbook(layer, x, adjacency)
+        (graph,) = graphs(adjacency[None], edges_of(adjacency))
+        got, want = layer(x, graph), textbook(layer, x, adjacency)
     assert official.error(got, want) < 1e-5
 
 
@@ -40,7 +41,7 @@ def test_equals_the_textbook_order(name: str) -> None:
 def test_edges_and_matrix_give_the_same_features_and_gradients(name: str) -> None:
     graph = skeleton.graph(name).double()
     edges, found = edges_of(graph), []
-    for mix in (lambda x, a: _along_edges(x, a, edges), _by_matrix):
+    for mix in (lambda x, a: _along_edges(x, a.flatten()[edges.entries], edges), _by_matrix):
         torch.manual_seed(0)
         x = torch.randn(2, 3, 4, skeleton.V, dtype=torch.float64, requires_grad=True)
         importance = torch.rand(graph.shape, dtype=torch.float64, requires_grad=True)
@@ -55,17 +56,16 @@ def test_every_edge_is_followed_once_in_both_directions() -> None:
     for name, count in (("agcn", 73), ("stgcn", 73)):
         graph = skeleton.graph(name)
         assert int((graph != 0).sum()) == count
-        for way in edges_of(graph):
-            weights = torch.cat([way.weight, way.more[2] if way.more else way.weight[:0]])
-            there = weights[graph.flatten()[weights] != 0]
-            assert sorted(there.tolist()) == graph.flatten().nonzero().flatten().tolist(), name
+        entries, forward, backward = edges_of(graph)
+        assert sorted(entries.tolist()) == graph.flatten().nonzero().flatten().tolist(), name
+        assert forward.edge.tolist() == sorted(backward.edge.tolist()) == list(range(count)), name
 
 
-def test_the_gradient_is_that_of_the_function() -> None:
+@pytest.mark.parametrize("channels", [2, WIDE])
+def test_the_gradient_is_that_of_the_function(channels: int) -> None:
     torch.manual_seed(0)
     adjacency = (torch.rand(2, 4, 4) * (torch.rand(2, 4, 4) < 0.6)).double()
-    edges: Edges = edges_of(adjacency)
-    where = adjacency != 0
-    x = torch.randn(3, 4, 2, dtype=torch.float64, requires_grad=True)
-    factor = torch.rand(2, 4, 4, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda x, f: MixAlongEdges.apply(x, f * where, edges), (x, factor))
+    edges = edges_of(adjacency)
+    x = torch.randn(3, 4, channels, dtype=torch.float64, requires_grad=True)
+    weights = torch.rand(len(edges.entries), dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x, w: MixAlongEdges.apply(x, w, edges), (x, weights))
