@@ -116,5 +116,5 @@ def test_leftovers_of_killed_writers_are_removed(store: Store) -> None:
 
 def test_an_unwritable_root_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StoreError, match="Choose another folder with --out"):
+    with pytest.raises(StoreError, match="choose another folder with --out"):
         Store(tmp_path / "file" / "root").prepare()

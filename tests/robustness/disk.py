@@ -97,7 +97,8 @@ def _told(said: forked.Said, out: Path) -> list[str]:
     losses = [] if said.code > 0 else [f"exit code {said.code}"]
     if not lines:
         return [*losses, f"nobody said that the disk is full: {said.out}{said.err}"]
-    return losses + [f"not said where, or what to do: {line}" for line in lines if str(out) not in line or ADVICE not in line]
+    vague = [line for line in lines if str(out) not in line or ADVICE not in line]
+    return losses + [f"not said where, or what to do: {line}" for line in vague]
 
 
 def main() -> int:

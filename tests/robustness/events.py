@@ -118,8 +118,7 @@ class Layer:
         return self.write(file, data)
 
     def _open(self, file: Any, mode: str = "r", buffering: int = -1, *words: Any, **named: Any) -> Any:
-        place = None if isinstance(file, int) else self._below(os.fsdecode(file))
-        if place is None or not set(mode) & set("wax+"):
+        if isinstance(file, int) or self._below(os.fsdecode(file)) is None or not set(mode) & set("wax+"):
             return OPEN(file, mode, buffering, *words, **named)
         raw = _Raw(self, os.fspath(file), mode.replace("b", "").replace("t", ""))
         buffer = io.BufferedRandom(raw) if "+" in mode else io.BufferedWriter(raw)

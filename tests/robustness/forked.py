@@ -1,4 +1,4 @@
-"""bench.py in a fork of this process, with forked workers: a whole command in half a second, a thousand of them in minutes.
+"""bench.py in a fork of this process, with forked workers: a whole command in a second, hundreds of them in minutes.
 
 A command of its own takes three seconds to import PyTorch, and each of its workers as long. What is lost by this is
 the start of Python and of the workers, which kill.py covers.

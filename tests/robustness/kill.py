@@ -123,7 +123,7 @@ class Trials:
             )
         what, early = "nothing", False
         if disturb:
-            after = self.random.uniform(0.0, self.lasts[kind] * 1.1)
+            after = self.random.uniform(0.0, self.lasts[kind] * 0.8)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(after)
             what, early = self._strike(process), after < BEGUN

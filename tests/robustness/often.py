@@ -1,18 +1,19 @@
-"""bench.py with a checkpoint after every epoch, so that trainings of seconds are resumed as those of hours are.
+"""bench.py whose workers leave a checkpoint after every epoch, so that trainings of seconds are resumed as those of hours are.
 
-Workers import this module again as their main module: what it changes holds in them too.
+Workers import this module again as their main module, by another name.
 """
 
 from __future__ import annotations
 
 import functools
-import sys
 
 import bench
-from benchmarks import execute
-from protocols import Context
 
-execute.Context = functools.partial(Context, checkpoint_seconds=0.0)  # pyright: ignore[reportAttributeAccessIssue]
+if __name__ == "__mp_main__":
+    from benchmarks import execute
+    from protocols import Context
+
+    execute.Context = functools.partial(Context, checkpoint_seconds=0.0)  # pyright: ignore[reportAttributeAccessIssue]
 
 if __name__ == "__main__":
-    sys.exit(bench.main())
+    bench.command()
