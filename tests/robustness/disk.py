@@ -1,6 +1,6 @@
 """A full disk, a failing disk and a kill at every single thing that a command does to its files.
 
-    python -m tests.robustness.disk --every 1
+    python -m tests.robustness.disk
 
 For N = 1, 2, 3, ... until the command goes through: a fresh folder, the command with the fault at its N-th event, then
 the same command without. What is demanded: a full disk is told in one line that names a file and says what to do, with
@@ -17,12 +17,11 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.robustness import forked
-from tests.robustness.events import Fault, events
+from tests.robustness.events import Fault, Layer, events
 from tests.robustness.folder import contents, differences
 
 WHATS = ("full", "once", "kill", "group")
@@ -48,27 +47,23 @@ class Tally:
 class Trials:
     """Commands below one folder, each with a fault and then without."""
 
-    def __init__(self, place: Path, words: list[str]) -> None:
+    def __init__(self, place: Path, words: list[str], seed: int = 0) -> None:
         forked.warm()
+        self.random = random.Random(seed)
         self.place, self.words, self.tally = place, words, Tally()
         self.log = place / "events"
         out = place / "quiet"
-        fault = Fault(str(out), str(self.log), 0)
-        done = forked.run([*words, "--out", str(out)], place, fault)
+        layer = Layer(Fault(str(out), str(self.log), 0))
+        done = forked.run([*words, "--out", str(out)], place, layer.install)
         assert done.code == 0, done
         self.expected, self.sites = contents(out), events(self.log)
-
-    def numbers(self, every: int, seed: int) -> Iterator[int]:
-        """Numbers of events: the first of every place, and each `every`-th from a random one on."""
-        first = {self.sites.index(place) + 1 for place in dict.fromkeys(self.sites)} if every > 1 else set()
-        start = random.Random(seed).randrange(every) + 1
-        yield from sorted(first | set(range(start, len(self.sites) + 1, every)))
 
     def trial(self, number: int, what: str) -> None:
         """One fault in a fresh folder, then the command again."""
         out = self.place / f"{what}-{number}"
         self.log.unlink(missing_ok=True)
-        said = forked.run([*self.words, "--out", str(out)], self.place, Fault(str(out), str(self.log), number, what))
+        layer = Layer(Fault(str(out), str(self.log), number, what))
+        said = forked.run([*self.words, "--out", str(out)], self.place, layer.install)
         passed = events(self.log)
         self.tally.trials[what] += 1
         where = f"{what} at {number}"
@@ -83,6 +78,9 @@ class Trials:
             losses.append(f"a traceback: {said.err[-1500:]}")
         before = {name: found for name, found in contents(out).items() if name.startswith("smoke/records/pre")}
         losses += [f"failed: {name}" for name, record in before.items() if record["status"] != "ok"]
+        if what in ("kill", "group"):  # and once more, while it goes on
+            layer = Layer(Fault(str(out), str(self.log), self.random.randrange(len(self.sites)) + len(passed), what))
+            forked.run([*self.words, "--out", str(out)], self.place, layer.install)
         again = forked.run([*self.words, "--out", str(out)], self.place)
         if again.code:
             losses.append(f"the same command again ended with {again.code}: {again.out[-800:]}{again.err}")
@@ -104,19 +102,23 @@ def _told(said: forked.Said, out: Path) -> list[str]:
 def main() -> int:
     """Does what the command line says; returns 1 when something was lost."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--every", type=int, default=1, metavar="K", help="each K-th event, and the first of its place")
+    parser.add_argument("--sample", type=int, metavar="K", help="K events and faults by chance (default: all)")
     parser.add_argument("--what", nargs="+", choices=WHATS, default=list(WHATS), help="which faults (default: all)")
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="with which event of the first K to begin")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of what is left to chance")
+    parser.add_argument("--first", type=int, default=1, metavar="N", help="the event to begin with")
     parser.add_argument("--seconds", type=float, default=1e9, metavar="S", help="stop after so many")
     arguments = parser.parse_args()
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as place:
-        trials = Trials(Path(place), SMALL)
+        trials = Trials(Path(place), SMALL, arguments.seed)
         print(f"{len(trials.sites)} events at {len(set(trials.sites))} places", flush=True)
-        for number in trials.numbers(arguments.every, arguments.seed):
-            for what in arguments.what:
-                if time.monotonic() - started < arguments.seconds:
-                    trials.trial(number, what)
+        numbers = range(arguments.first, len(trials.sites) + 1)
+        wanted = [(number, what) for number in numbers for what in arguments.what]
+        for number, what in trials.random.sample(wanted, arguments.sample) if arguments.sample else wanted:
+            if time.monotonic() - started > arguments.seconds:
+                print(f"go on with --first {number}")
+                break
+            trials.trial(number, what)
         print(trials.tally)
     return 1 if trials.tally.losses else 0
 

@@ -9,9 +9,13 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import os
+import shutil
+import signal
 import sys
+import tempfile
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,7 +23,7 @@ import bench
 from benchmarks import commands, workers
 from benchmarks.execute import Machine
 from benchmarks.provenance import code, environment
-from tests.robustness.events import Fault, Layer
+from tests.robustness.often import checkpoints
 
 
 class Said(NamedTuple):
@@ -28,7 +32,13 @@ class Said(NamedTuple):
     code: int  # exit code, or minus the signal
     out: str
     err: str
-    seconds: float
+
+
+Change = Callable[[], object]
+
+
+def nothing() -> None:
+    """Changes nothing."""
 
 
 def warm() -> None:
@@ -37,33 +47,43 @@ def warm() -> None:
     import sklearn.neighbors  # noqa: F401
 
     assert commands
+    checkpoints()
     code()
     environment(Machine().device, Machine().threads)
     gc.freeze()
 
 
-def run(words: list[str], place: Path, fault: Fault | None = None, timeout: float = 120.0) -> Said:
-    """Runs `bench.py WORDS` with the fault; `place` is a folder for what it says."""
-    started = time.monotonic()
-    process = os.fork()
-    if not process:
-        _child(words, place, fault)
-    while True:
-        ended, status = os.waitpid(process, os.WNOHANG)
-        if ended:
-            break
-        if time.monotonic() - started > timeout:
-            os.killpg(process, 9)
-        time.sleep(0.01)
-    return Said(
-        os.waitstatus_to_exitcode(status),
-        (place / "out").read_text(),
-        (place / "err").read_text(),
-        time.monotonic() - started,
-    )
+class Command:
+    """A command that goes on. `change` is called in its process, before it begins."""
+
+    def __init__(self, words: list[str], place: Path, change: Change = nothing) -> None:
+        """`place`: a folder for what it says."""
+        self.place = Path(tempfile.mkdtemp(prefix="said-", dir=place))
+        self.process = os.fork()
+        if not self.process:
+            _child(words, self.place, change)
+
+    def wait(self, timeout: float = 120.0) -> Said:
+        """Waits for its end; kills it when that takes longer than `timeout` seconds."""
+        deadline = time.monotonic() + timeout
+        while True:
+            ended, status = os.waitpid(self.process, os.WNOHANG)
+            if ended:
+                break
+            if time.monotonic() > deadline:
+                os.killpg(self.process, signal.SIGKILL)
+            time.sleep(0.01)
+        out, err = ((self.place / name).read_text() for name in ("out", "err"))
+        shutil.rmtree(self.place)
+        return Said(os.waitstatus_to_exitcode(status), out, err)
 
 
-def _child(words: list[str], place: Path, fault: Fault | None) -> None:
+def run(words: list[str], place: Path, change: Change = nothing) -> Said:
+    """Runs `bench.py WORDS` to its end."""
+    return Command(words, place, change).wait()
+
+
+def _child(words: list[str], place: Path, change: Change) -> None:
     """The command, in the new process; does not return."""
     code = 99
     try:
@@ -72,8 +92,7 @@ def _child(words: list[str], place: Path, fault: Fault | None) -> None:
             os.dup2(os.open(place / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
         sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
         workers.CONTEXT = multiprocessing.get_context("fork")  # pyright: ignore[reportAttributeAccessIssue]
-        if fault:
-            Layer(fault).install()
+        change()
         code = bench.main(words)
     except SystemExit as leave:
         code = leave.code if isinstance(leave.code, int) else 1

@@ -28,8 +28,10 @@ from tests.robustness.folder import contents, differences
 
 REPO = Path(__file__).resolve().parent.parent.parent
 TABLE = ["run", "--table", "7", "--scale", "smoke", "--jobs", "2"]
+ONE = ["run", "--method", "skeattnclr", "--scale", "smoke", "--jobs", "1", "--set", "epochs=3"]
 COMMANDS = {
     "table": [sys.executable, str(REPO / "bench.py"), *TABLE],
+    "one": [sys.executable, "-m", "tests.robustness.often", *ONE],
     "epochs": [sys.executable, "-m", "tests.robustness.often", *TABLE, "--set", "epochs=3"],
 }
 GO_ON = "Stopped. What is done is saved; run the same command to go on."

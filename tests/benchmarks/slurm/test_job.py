@@ -129,3 +129,13 @@ def test_a_submission_is_read_as_written(tmp_path: Path) -> None:
     asked.write(tmp_path)
     assert Submission.read(tmp_path, "fuse-1") == asked
     assert json.loads((tmp_path / "slurm" / "fuse-1" / "array.json").read_text())["job"] == "4"
+
+
+def test_a_clock_that_is_set_back_does_not_make_it_late(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    doing = Task(task.root, "pretrain-1", 0, "7_0", Attempt(0, time.time() + SAVING + 1))
+    assert not doing.leave()
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now - 3600)
+    monotonic = time.monotonic()
+    doing.leave.now = lambda: monotonic + 2
+    assert doing.leave()
