@@ -207,9 +207,6 @@ def main(words: list[str] | None = None) -> int:
     arguments = parser().parse_args(words)
     try:
         return _dispatch(arguments)
-    except KeyboardInterrupt:
-        print(GO_ON, file=sys.stderr)
-        return STOPPED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
@@ -219,8 +216,12 @@ def command() -> NoReturn:
     """Runs the command of this process, which leaves soon after SIGTERM or Ctrl-C, and ends the process."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
-    code = main()
-    _deaf()
+    try:
+        code = main()
+        _deaf()
+    except KeyboardInterrupt:
+        print(GO_ON, file=sys.stderr)
+        code = STOPPED
     sys.exit(code)
 
 
