@@ -19,7 +19,7 @@ def disk(*words: str) -> None:
 
 
 def test_some_events_of_all() -> None:
-    disk("--sample", "8")
+    disk("--sample", "5")
 
 
 @pytest.mark.nightly

@@ -28,7 +28,7 @@ bench.command()
 def test_killed_for_a_while(tmp_path: Path) -> None:
     trials = Trials(tmp_path, seed=0)
     trials.quiet("one")
-    until = time.monotonic() + 12
+    until = time.monotonic() + 8
     while time.monotonic() < until:
         trials.folder("one", until)
     assert not trials.tally.losses, str(trials.tally)
