@@ -9,7 +9,6 @@ scene is skipped, with the reason. A scene's promise is its docstring.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import ctypes
 import datetime
 import errno
@@ -24,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -38,15 +37,12 @@ from tests.benchmarks.datasets import toy
 from tests.robustness import forked
 from tests.robustness.disk import SMALL
 from tests.robustness.folder import contents, differences
+from tests.robustness.mounts import Skipped, mounted, remount
 
 SIZES = (64, 128, 256, 4096)  # KiB of a growing disk; every single write has its turn in disk.py
 CLONE_NEWUTS = 0x04000000  # of <sched.h>: a host name of its own
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 TABLE = ["--table", "7", "--scale", "smoke"]
-
-
-class Skipped(Exception):
-    """A scene that cannot be played here, and why."""
 
 
 class Stage:
@@ -70,24 +66,6 @@ class Stage:
         done = self.run(out)
         lost = [f"exit code {done.code}: {done.out[-500:]}{done.err}"] if done.code else []
         return lost + differences(contents(out), self.expected)
-
-
-@contextlib.contextmanager
-def mounted(place: Path, size: int = 4096) -> Iterator[Path]:
-    """A file system of `size` KiB."""
-    place.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}k", "none", str(place)], capture_output=True)
-    if done.returncode:
-        raise Skipped(f"mounting is not permitted: {done.stderr.decode().strip()}")
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", "--lazy", str(place)], check=True)
-
-
-def remount(place: Path, options: str) -> None:
-    """Changes a mounted file system."""
-    subprocess.run(["mount", "-o", f"remount,{options}", str(place)], check=True)
 
 
 def refused(said: forked.Said, *words: str) -> list[str]:
