@@ -12,7 +12,9 @@ import gc
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
+from types import FrameType
 from typing import NoReturn
 
 OK, USAGE, MISSING, FAILED, STOPPED = 0, 2, 3, 4, 130
@@ -21,6 +23,8 @@ FIGURES = ("skeletons", "5", "6", "tsne-irds", "knn", "dots", "per-class", "atte
 PROFILES = ("data", "gru", "kernels", "overhead", "protocols", "train")
 AMPS = ("off", "tf32", "bf16")
 KERNELS = ("auto", "triton", "sdpa", "reference")
+PATIENCE = 3.0  # seconds from SIGTERM or Ctrl-C to an end by force
+GO_ON = "\nStopped. What is done is saved; run the same command to go on."
 HERE = Path(__file__).resolve().parent
 
 EXAMPLES = """examples:
@@ -201,15 +205,43 @@ def main(words: list[str] | None = None) -> int:
     if words and words[0].startswith("--") and words[0] != "--help":  # the user's own words: bench.py --table 1
         words = ["run", *words]
     arguments = parser().parse_args(words)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return _dispatch(arguments)
-    except KeyboardInterrupt:
-        print("\nStopped. What is done is saved; run the same command to go on.", file=sys.stderr)
-        return STOPPED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
+
+
+def command() -> NoReturn:
+    """Runs the command of this process, which leaves soon after SIGTERM or Ctrl-C, and ends the process."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _stop)
+    try:
+        code = main()
+        _deaf()
+    except KeyboardInterrupt:
+        print(GO_ON, file=sys.stderr)
+        code = STOPPED
+    sys.exit(code)
+
+
+def _stop(*_: int | FrameType | None) -> NoReturn:
+    """Interrupts main; where a library swallows that, or something hangs, the process ends nevertheless."""
+    _deaf()  # a second signal must not disturb the leaving
+    timer = threading.Timer(PATIENCE, _end)
+    timer.daemon = True
+    timer.start()
+    raise KeyboardInterrupt
+
+
+def _end() -> None:
+    print(GO_ON, file=sys.stderr, flush=True)
+    os._exit(STOPPED)  # workers end with this process
+
+
+def _deaf() -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _dispatch(arguments: argparse.Namespace) -> int:
@@ -232,5 +264,9 @@ def _dispatch(arguments: argparse.Namespace) -> int:
 
 if __name__ in ("__main__", "__mp_main__"):  # until _dispatch, in a worker until workers.begin
     gc.disable()  # nothing that is imported is garbage: to look for some, now and at the end, takes a third of the time
+if __name__ == "__mp_main__":
+    from benchmarks.workers import end_with_parent
+
+    end_with_parent()  # already now: the imports that come next take seconds
 if __name__ == "__main__":
-    sys.exit(main())
+    command()

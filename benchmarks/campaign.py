@@ -212,12 +212,17 @@ class Campaign:
         return {root / "README.md": render_index(settings, records, files, _pictures(settings, records))}
 
     def write(self) -> dict[Path, str]:
-        """Writes the tables and the page of the results folder, and returns the tables."""
+        """Writes the tables and the page of the results folder, and returns the tables. Tidies up as well."""
         tables = self.tables()
         for texts in (tables, self.index(tables)):
             for path, text in texts.items():
                 write_text(path, text)
+        self.tidy()
         return tables
+
+    def tidy(self) -> None:
+        """Removes what killed processes left of these runs."""
+        self.store.tidy(self.whole.runs)
 
     def exit_code(self) -> int:
         """4 when a cell failed, else 3 when one is missing, else 0: what the rendered tables say."""

@@ -136,6 +136,7 @@ def run(arguments: argparse.Namespace) -> int:
             raise UsageError(f"--compile cannot be used here: {reason}")
         campaign.execute(todo, arguments.jobs, _machine(arguments, device), console)
     if arguments.method:
+        campaign.tidy()
         for run_ in campaign.plan.runs.values():
             _show(campaign.store, run_.id, console, brief=True)
     else:

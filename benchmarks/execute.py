@@ -82,6 +82,7 @@ def execute(
         if not ours:
             return "claimed"
         if store.done(run, product=True):
+            store.forget_checkpoint(run_id)  # of a process that was killed between its record and this
             return "ok"
         if not all(store.done(parent, product=True) for parent in run.parents):
             return "blocked"
@@ -120,7 +121,7 @@ def execute(
         if result.points is not None:
             measured["points"] = [[round(x, 3), round(y, 3), label] for x, y, label in result.points]
         store.write_record(record | _ended(started) | {"status": "ok", **measured})
-        (store.folder(run_id) / "checkpoint.pt").unlink(missing_ok=True)
+        store.forget_checkpoint(run_id)
         return "ok"
 
 

@@ -187,7 +187,7 @@ class _Workers:
         machine = min(self.machines, key=lambda machine: there[machine])
         mine, theirs = workers.CONTEXT.Pipe()
         process = workers.CONTEXT.Process(target=_work, args=(self.root, machine, theirs, os.getpid()), daemon=True)
-        with workers.one_thread():
+        with workers.one_thread(), workers.deaf():
             process.start()
         theirs.close()
         return _Worker(process, mine, machine)

@@ -4,30 +4,27 @@
     <root>/runs/<run_id>/           spec.json, checkpoint, encoders, scores.npz, log.jsonl, claim
 
 A record with status ok is a result. A failed run has a record too, with its error; it is never counted, and never in
-the way of other runs. Two processes never do the same run: see `claim`.
+the way of other runs. Two processes never do the same run: see claims.py. A killed process leaves at most what
+`Store.tidy` removes; what a full, failing or read-only disk refuses is told in one sentence and leaves no record.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import hashlib
 import json
-import os
-import socket
 import typing
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks import runs
+from benchmarks import claims, runs
 from benchmarks.runs import Run
 from protocols import PROTOCOLS
-from protocols.checkpoint import replacing
+from protocols.checkpoint import remove_leftovers, replacing, unwritable
 from protocols.pretrain import encoder_path
 
 if TYPE_CHECKING:
@@ -59,18 +56,40 @@ class Store:
         """Makes the folders.
 
         Raises:
-            StoreError: when the root cannot be written.
+            StoreError: when the root cannot be written, or files in it cannot be locked.
         """
         try:
             self.records.mkdir(parents=True, exist_ok=True)
             self.runs.mkdir(parents=True, exist_ok=True)
-            with replacing(self.runs / ".writable"):
-                pass
-            (self.runs / ".writable").unlink()
         except OSError as error:
-            raise StoreError(
-                f"cannot write results to {self.root}: {error.strerror}. Choose another folder with --out DIR"
-            ) from error
+            raise StoreError(str(unwritable(self.root, error))) from error
+        try:
+            with replacing(self.runs / ".writable") as temporary:
+                unlockable = claims.unlockable(temporary)
+            (self.runs / ".writable").unlink(missing_ok=True)  # of another process that does the same
+        except OSError as error:
+            raise StoreError(str(error)) from error
+        if unlockable:
+            raise StoreError(f"{self.root}: {unlockable}")
+
+    def tidy(self, run_ids: Iterable[str]) -> None:
+        """Removes what killed processes left: claims, checkpoints of runs that have a result, temporary files.
+
+        What a living process is at stays, and so does what cannot be removed.
+        """
+        with contextlib.suppress(OSError, StoreError):
+            for run_id in run_ids:
+                if not (self.folder(run_id) / "claim").exists():
+                    continue
+                with self.claim(run_id) as ours:
+                    if ours and (record := self.brief(run_id)) and record["status"] == "ok":
+                        self.forget_checkpoint(run_id)
+        for folder in (self.root, self.records, self.runs, self.root / "tables", self.root / "figures"):
+            remove_leftovers(folder)
+
+    def forget_checkpoint(self, run_id: str) -> None:
+        """Removes the checkpoint of a run that has a result."""
+        (self.folder(run_id) / "checkpoint.pt").unlink(missing_ok=True)
 
     def folder(self, run_id: str) -> Path:
         """The folder of a run, which may not exist yet."""
@@ -187,7 +206,11 @@ class Store:
     # Scores
 
     def write_scores(self, run_id: str, scores: np.ndarray, labels: np.ndarray) -> None:
-        """Scores (n, classes) float32 and labels (n,) of the test side."""
+        """Scores (n, classes) float32 and labels (n,) of the test side.
+
+        Raises:
+            OSError: when they cannot be written.
+        """
         with replacing(self.folder(run_id) / "scores.npz") as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, scores=scores, labels=labels)
 
@@ -204,43 +227,19 @@ class Store:
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise StoreError(f"{path} cannot be read ({error}); delete it and run the same command again") from error
 
-    # Claims
+    # Claims, see claims.py
 
-    @contextlib.contextmanager
-    def claim(self, run_id: str) -> Iterator[bool]:
-        """Yields whether the run is now ours alone.
+    def claim(self, run_id: str) -> contextlib.AbstractContextManager[bool]:
+        """Yields whether the run is now ours alone; raises OSError when its folder cannot be written or locked.
 
-        The claim is an advisory lock on a file, held by an open descriptor: the kernel releases it when the process
-        ends, however it ends, so no claim outlives its owner. The text in the file is for people.
+        Whoever has a run has its files: what a killed owner left half written is removed.
         """
-        path = self.folder(run_id) / "claim"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = _lock(path)
-        if descriptor is None:
-            yield False
-            return
-        try:
-            os.truncate(descriptor, 0)
-            os.write(descriptor, f"{socket.gethostname()} {os.getpid()}\n".encode())
-            for leftover in (*path.parent.glob(".*.tmp"), *self.records.glob(f".{run_id}.json.*.tmp")):
-                leftover.unlink(missing_ok=True)
-            yield True
-        finally:
-            path.unlink(missing_ok=True)
-            os.close(descriptor)
+        leftovers = (self.folder(run_id), ".*.tmp"), (self.records, f".{run_id}.json.*.tmp")
+        return claims.claim(self.folder(run_id) / "claim", leftovers)
 
     def claimed(self, run_id: str) -> str | None:
         """Who is working on a run ("host pid"), or None. For display only: it may be over in a moment."""
-        path = self.folder(run_id) / "claim"
-        try:
-            with path.open() as file:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-                except OSError:
-                    return file.read().strip() or "starting"
-        except (FileNotFoundError, NotADirectoryError):
-            pass
-        return None
+        return claims.owner(self.folder(run_id) / "claim")
 
 
 def scored(run: Run) -> bool:
@@ -248,25 +247,6 @@ def scored(run: Run) -> bool:
     if isinstance(run, runs.Evaluate):
         return getattr(PROTOCOLS[run.protocol], "SCORES", True)
     return isinstance(run, runs.Fuse)
-
-
-def _lock(path: Path) -> int | None:
-    """An exclusively locked descriptor of the file that is at `path` now, or None when another process has it."""
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(descriptor)
-            if error.errno in (errno.EAGAIN, errno.EACCES):
-                return None
-            raise
-        try:
-            if os.stat(path).st_ino == os.fstat(descriptor).st_ino:
-                return descriptor
-        except FileNotFoundError:
-            pass
-        os.close(descriptor)  # its owner finished and removed it between our open and our lock: try the new one
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
@@ -279,7 +259,7 @@ def write_json(path: Path, value: dict[str, Any]) -> None:
         with replacing(path) as temporary:
             temporary.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n")
     except OSError as error:
-        raise StoreError(f"cannot write {path}: {error.strerror}") from error
+        raise StoreError(str(error)) from error
 
 
 def write_text(path: Path, text: str) -> None:
@@ -292,4 +272,4 @@ def write_text(path: Path, text: str) -> None:
         with replacing(path) as temporary:
             temporary.write_text(text)
     except OSError as error:
-        raise StoreError(f"cannot write {path}: {error.strerror}. Choose another folder with --out DIR") from error
+        raise StoreError(str(error)) from error

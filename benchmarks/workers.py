@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from multiprocessing import resource_tracker
 
 CONTEXT = multiprocessing.get_context("spawn")  # a fork would copy locks that threads of numerical libraries hold
 
@@ -33,6 +34,17 @@ def one_thread() -> Iterator[None]:
                 os.environ[name] = value
 
 
+@contextlib.contextmanager
+def deaf() -> Iterator[None]:
+    """A process that is started in here hears no Ctrl-C until `begin`; this one hears it afterwards."""
+    resource_tracker.ensure_running()  # otherwise started with the first worker, and it clears the mask
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 @functools.cache
 def keep_memory() -> None:
     """Freed memory stays with the process: a step on a CPU frees and takes the same gigabyte, and pages cost time.
@@ -45,13 +57,20 @@ def keep_memory() -> None:
         mallopt(m_trim_threshold, 2**31 - 1)
 
 
+def end_with_parent() -> None:
+    """The kernel kills this process when its parent ends, even by SIGKILL; where it does not, `begin` watches."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
 def begin(parent: int) -> None:
     """To be called first in a worker: the parent decides about Ctrl-C, and its end is this process's end."""
     gc.freeze()  # what was imported stays; bench.py has told the collector to wait for it
     gc.enable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: even when the parent gets a SIGKILL
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # see deaf
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    end_with_parent()
     threading.Thread(target=_watch, args=(parent,), daemon=True).start()
 
 

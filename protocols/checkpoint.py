@@ -6,44 +6,87 @@ belongs to the run that asks, and that every key fits; nothing is ever loaded in
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import io
 import json
 import os
 import pickle
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
 FORMAT = 1
 Module = TypeVar("Module", bound=nn.Module)
 
 
+def unwritable(path: Path, error: OSError) -> OSError:
+    """One sentence: which file or folder cannot be written, why, and what to do about it."""
+    advice = "mend that and run the same command to go on, or choose another folder with --out DIR"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        advice = "make space there, then run the same command to go on"
+    elif error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        advice = "make it writable, or choose another folder with --out DIR"
+    return OSError(f"cannot write {path}: {error.strerror or error}; {advice}")
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path in the same folder that takes the place of `path` when the block ends well.
 
-    After a crash the old file, if any, is untouched. Leftovers are named `.<name>.*.tmp`.
+    After a crash the old file, if any, is untouched. Leftovers are named `.<name>.*.tmp`; see remove_leftovers.
+
+    Raises:
+        OSError: when it cannot be written, also in the block: see `unwritable`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = _temporary(path)
+    except OSError as error:
+        raise unwritable(path, error) from error
     umask = os.umask(0)
     os.umask(umask)
     try:
         yield temporary
         temporary.chmod(0o666 & ~umask)  # mkstemp is private; results are for the group that umask allows
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
+        os.fsync(handle)
         temporary.replace(path)
+    except OSError as error:
+        raise unwritable(path, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # what failed before is what is told
+            temporary.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _temporary(path: Path) -> tuple[int, Path]:
+    """A new file beside `path`, locked as long as its writer lives, by which a leftover is known."""
+    while True:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        with suppress(OSError):  # without locks, leftovers stay; see remove_leftovers
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.exists(name):
+            return handle, Path(name)
+        os.close(handle)  # it was taken for a leftover before it had its lock
+
+
+def remove_leftovers(folder: Path, pattern: str = ".*.tmp") -> None:
+    """Removes temporary files of `replacing` whose writer was killed; what cannot be locked or removed stays."""
+    for path in folder.glob(pattern):
+        with suppress(OSError):
+            handle = os.open(path, os.O_RDWR)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
+            finally:
+                os.close(handle)
 
 
 class CheckpointError(RuntimeError):
@@ -51,9 +94,15 @@ class CheckpointError(RuntimeError):
 
 
 def save_training(path: Path, run_id: str, state: dict[str, Any]) -> None:
-    """Saves tensors, numbers, strings and containers of them."""
+    """Saves tensors, numbers, strings and containers of them.
+
+    Raises:
+        OSError: when it cannot be written.
+    """
+    data = io.BytesIO()  # PyTorch's own way to a full disk is a RuntimeError that names no file
+    torch.save({"format": FORMAT, "run": run_id, **state}, data)
     with replacing(path) as temporary:
-        torch.save({"format": FORMAT, "run": run_id, **state}, temporary)
+        temporary.write_bytes(data.getbuffer())
 
 
 def load_training(path: Path, run_id: str, device: torch.device) -> dict[str, Any] | None:
@@ -77,11 +126,16 @@ def load_training(path: Path, run_id: str, device: torch.device) -> dict[str, An
 
 
 def save_encoder(path: Path, module: nn.Module, header: dict[str, str]) -> None:
-    """Writes an encoder, or another trained part, as safetensors; the header (run id, epoch, spec) says what it is."""
+    """Writes an encoder, or another trained part, as safetensors; the header (run id, epoch, spec) says what it is.
+
+    Raises:
+        OSError: when it cannot be written.
+    """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
+    # one entry, because safetensors writes several in random order and equal encoders should be equal files
+    data = save(tensors, metadata={"about": json.dumps(header, sort_keys=True)})
     with replacing(path) as temporary:
-        # one entry, because safetensors writes several in random order and equal encoders should be equal files
-        save_file(tensors, temporary, metadata={"about": json.dumps(header, sort_keys=True)})
+        temporary.write_bytes(data)
 
 
 def load_encoder(path: Path, build: Callable[[], Module], run_id: str) -> Module:

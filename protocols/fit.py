@@ -26,9 +26,14 @@ TermsOf = Callable[[Tensor, Tensor, At, torch.Generator], dict[str, Tensor]]
 
 
 def _log(context: Context, entry: dict[str, Any]) -> None:
-    if context.folder:
-        with (context.folder / "log.jsonl").open("a") as file:
+    if not context.folder:
+        return
+    path = context.folder / "log.jsonl"
+    try:
+        with path.open("a") as file:
             file.write(json.dumps(entry) + "\n")
+    except OSError as error:
+        raise checkpoint.unwritable(path, error) from error
 
 
 def _rewind_log(context: Context, epochs: int) -> None:
@@ -36,7 +41,8 @@ def _rewind_log(context: Context, epochs: int) -> None:
     path = context.folder / "log.jsonl" if context.folder else None
     if path and path.exists():
         kept = [line for line in path.read_text().splitlines()[:epochs] if line.endswith("}")]
-        path.write_text("".join(f"{line}\n" for line in kept))
+        with checkpoint.replacing(path) as temporary:
+            temporary.write_text("".join(f"{line}\n" for line in kept))
 
 
 def _check_finite(totals: Tensor, terms: dict[str, Tensor], epoch: int) -> None:
@@ -142,7 +148,9 @@ def fit(
         note = "  ".join(f"{k} {v:.3f}" for k, v in entry.items() if k not in ("epoch", "lr"))
         context.report(Progress(stage, epoch + 1, epochs, note, speed))
 
-        leave = context.stop() and epoch + 1 < epochs
+        if epoch + 1 == epochs:
+            break  # no checkpoint: whoever resumes takes at least one step, so that its record knows how
+        leave = context.stop()
         due = time.monotonic() - last_save >= context.checkpoint_seconds
         if path and (leave or due):
             state = {"module": module.state_dict(), "optimiser": optimiser.state_dict(), "history": history}

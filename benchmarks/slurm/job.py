@@ -39,10 +39,11 @@ SAVING = 10.0  # seconds that a checkpoint and a requeue may take
 class Leave:
     """Says when to leave: Slurm gave a sign, or the time left is shorter than the longest stretch so far.
 
-    A stretch is the time between two questions, an epoch as a rule.
+    A stretch is the time between two questions, an epoch as a rule. `end` is a reading of `now`, a clock that does not
+    jump when the node's is set.
     """
 
-    def __init__(self, end: float | None, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, end: float | None, now: Callable[[], float] = time.monotonic) -> None:
         self.end, self.now = end, now
         self.told = False
         self.longest = 0.0
@@ -65,7 +66,7 @@ class Task:
         self.stage = self.submission.stage
         self.runs = [self.store.read_spec(run_id) for run_id in self.submission.tasks[index]]
         self.machine = Machine(**self.submission.machine)
-        self.leave = Leave(known.end)
+        self.leave = Leave(None if known.end is None else time.monotonic() + known.end - time.time())
         self.requeues = True  # once told to leave, is it our part to come back?
         self.over = False  # all that is left is to be ended by Slurm
         self.before = self._saved()
@@ -113,7 +114,7 @@ class Task:
 
     def _out_of_time(self) -> bool:
         early = self.submission.signal_delay_s + EARLY
-        return self.known.end is not None and self.known.end - time.time() < early
+        return self.leave.end is not None and self.leave.end - self.leave.now() < early
 
     def do(self) -> None:
         """All runs, and the tables if it is the last stage."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import signal
@@ -14,6 +15,7 @@ from benchmarks.plan import Plan
 from benchmarks.recipes import Settings
 from benchmarks.store import Store, StoreError
 from benchmarks.tables import TABLES
+from protocols.checkpoint import replacing
 
 
 @pytest.fixture
@@ -116,5 +118,46 @@ def test_leftovers_of_killed_writers_are_removed(store: Store) -> None:
 
 def test_an_unwritable_root_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StoreError, match="Choose another folder with --out"):
+    with pytest.raises(StoreError, match="choose another folder with --out"):
         Store(tmp_path / "file" / "root").prepare()
+
+
+def test_what_killed_processes_left_is_removed_and_nothing_else(store: Store) -> None:
+    store.write_record({"run": "done", "status": "ok", "metrics": {}})
+    for run_id in ("done", "begun"):
+        store.folder(run_id).mkdir()
+        (store.folder(run_id) / "checkpoint.pt").touch()
+        (store.folder(run_id) / "claim").write_text("host-that-died 1\n")
+    (store.root / "tables").mkdir()
+    left = [folder / ".x.md.y.tmp" for folder in (store.root, store.runs, store.records, store.root / "tables")]
+    for path in left:
+        path.touch()
+    with replacing(store.root / "README.md") as temporary, store.claim("begun") as ours:
+        assert ours
+        store.tidy(["done", "begun"])
+        assert temporary.exists()
+        assert (store.folder("begun") / "claim").exists()
+    assert not any(path.exists() for path in left)
+    assert [path.name for path in store.folder("done").iterdir()] == []
+    assert [path.name for path in store.folder("begun").iterdir()] == ["checkpoint.pt"]
+
+
+def test_a_claim_whose_file_cannot_be_removed_is_released(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    with monkeypatch.context() as patch, store.claim("a"):
+        patch.setattr(Path, "unlink", refuse)
+    with store.claim("a") as ours:
+        assert ours
+
+
+def test_two_processes_prepare_a_folder_at_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    unlink = Path.unlink
+
+    def after_the_other(path: Path, missing_ok: bool = False) -> None:
+        unlink(path, missing_ok=True)
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", after_the_other)
+    store.prepare()

@@ -89,10 +89,10 @@ def test_terminated_it_saves_and_does_not_come_back_by_itself(task: Task) -> Non
 def test_a_limit_too_short_for_anything_is_given_up_the_second_time(task: Task, capsys: pytest.CaptureFixture) -> None:
     task.leave.told = True
     for restarts, end in ((0, 5.0), (1, None), (1, 1000.0)):  # the first time; no limit; preempted long before it
-        task.known = Attempt(restarts, end and time.time() + end)
+        task.known, task.leave.end = Attempt(restarts, None), end and time.monotonic() + end
         with pytest.raises(Requeued):
             task.come_back()
-    task.known = Attempt(1, time.time() + 5)
+    task.known, task.leave.end = Attempt(1, None), time.monotonic() + 5
     with pytest.raises(SystemExit):
         task.come_back()
     assert "raise `time` of [pretrain]" in capsys.readouterr().err
@@ -129,3 +129,13 @@ def test_a_submission_is_read_as_written(tmp_path: Path) -> None:
     asked.write(tmp_path)
     assert Submission.read(tmp_path, "fuse-1") == asked
     assert json.loads((tmp_path / "slurm" / "fuse-1" / "array.json").read_text())["job"] == "4"
+
+
+def test_a_clock_that_is_set_back_does_not_make_it_late(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    doing = Task(task.root, "pretrain-1", 0, "7_0", Attempt(0, time.time() + SAVING + 1))
+    assert not doing.leave()
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now - 3600)
+    monotonic = time.monotonic()
+    doing.leave.now = lambda: monotonic + 2
+    assert doing.leave()

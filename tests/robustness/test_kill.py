@@ -1,0 +1,70 @@
+"""Killed at any moment, by any signal: nothing is lost, nothing is left over. kill.py has the machinery."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from benchmarks import workers
+from tests.robustness.kill import GO_ON, LEAVE, REPO, STOPPED, Trials
+
+SWALLOWS = """
+import bench, time
+def main():
+    print("ready", flush=True)
+    while True:
+        try: time.sleep(60)
+        except KeyboardInterrupt: pass
+bench.main = main
+bench.command()
+"""
+
+
+def test_killed_for_a_while(tmp_path: Path) -> None:
+    trials = Trials(tmp_path, seed=0)
+    trials.quiet("one")
+    until = time.monotonic() + 8
+    while time.monotonic() < until:
+        trials.folder("one", until)
+    assert not trials.tally.losses, str(trials.tally)
+    assert trials.tally.hits
+
+
+@pytest.mark.nightly
+def test_killed_a_hundred_times(tmp_path: Path) -> None:
+    trials = Trials(tmp_path, seed=int(time.time()))
+    while trials.tally.hits.total() < 100:
+        for kind in ("table", "epochs"):
+            trials.folder(kind, most=100)
+    assert not trials.tally.losses, str(trials.tally)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_that_a_library_swallows_ends_the_command_nevertheless(number: signal.Signals) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", SWALLOWS], cwd=REPO, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout
+    assert process.stdout.readline() == "ready\n"
+    for _ in range(2):  # the second must not disturb
+        process.send_signal(number)
+        time.sleep(0.1)
+    _, error = process.communicate(timeout=LEAVE)
+    assert process.returncode == STOPPED
+    assert error.strip() == GO_ON
+
+
+def test_a_worker_that_is_being_started_hears_no_ctrl_c() -> None:
+    with workers.deaf():
+        process = subprocess.Popen(["sleep", "60"])
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.1)
+    assert process.poll() is None
+    process.kill()
+    process.wait()
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
