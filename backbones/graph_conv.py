@@ -52,7 +52,7 @@ class Bags:
         samples, _, channels = x.shape
         read, _, start = self.indices(samples)
         weights = weights.to(x.dtype).expand(samples, -1).flatten()
-        rows = x.reshape(-1, channels)
+        rows = x.detach().reshape(-1, channels)  # no bookkeeping for a gradient that is ours
         return F.embedding_bag(read, rows, start, mode="sum", per_sample_weights=weights).view(samples, -1, channels)
 
     def products(self, x: Tensor, grad: Tensor, exact: torch.dtype) -> Tensor:
@@ -124,7 +124,7 @@ class MixAlongEdges(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         """Joints receive along the same edges turned round."""
-        x, weights = (saved.detach() for saved in ctx.saved_tensors)
+        x, weights = ctx.saved_tensors
         edges: Edges = ctx.edges
         of_x = of_weights = None
         if ctx.needs_input_grad[0]:
