@@ -6,6 +6,7 @@ a fault. Whoever runs it does what messages say: a damaged file that one names i
 
 from __future__ import annotations
 
+import os
 import random
 import resource
 import shutil
@@ -38,7 +39,7 @@ def start(out: Path, temporary: Path, *more: str, largest: int | None = None) ->
     return subprocess.Popen(
         [*COMMAND, "--out", str(out), *more],
         cwd=REPO,
-        env={"PATH": "/usr/bin:/bin", "TMPDIR": str(temporary), "HOME": str(temporary)},
+        env=os.environ | {"TMPDIR": str(temporary)},
         stdout=(out.parent / f"{out.name}.log").open("w"),
         stderr=subprocess.STDOUT,
         text=True,
