@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import hashlib
 import json
 import os
 import socket
@@ -26,6 +25,7 @@ import numpy as np
 
 from benchmarks import runs
 from benchmarks.runs import Run
+from benchmarks.verify import SCHEMA, digest, reason
 from protocols import PROTOCOLS
 from protocols.checkpoint import replacing
 from protocols.pretrain import encoder_path
@@ -33,18 +33,11 @@ from protocols.pretrain import encoder_path
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA = 1
 LONG = ("history", "per_class", "points", "spec", "traceback")  # what a brief leaves out
 
 
 class StoreError(RuntimeError):
     """A file of the store that cannot be used or written, and what to do about it."""
-
-
-def digest(record: dict[str, Any]) -> str:
-    """By which a record that was changed later is known."""
-    text = json.dumps({k: v for k, v in record.items() if k != "digest"}, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class Store:
@@ -112,7 +105,7 @@ class Store:
         """The record of a run, ok or failed, or None.
 
         Raises:
-            StoreError: when the file is damaged or of another schema.
+            StoreError: when the file is damaged, of another schema, or of another run.
         """
         path = self.records / f"{run_id}.json"
         try:
@@ -121,10 +114,8 @@ class Store:
             return None
         except ValueError as error:
             raise StoreError(f"{path} is not JSON ({error}); delete it and run the same command again") from error
-        if record.get("schema") != SCHEMA:
-            raise StoreError(f"{path} has schema {record.get('schema')}; this version reads {SCHEMA}")
-        if record.get("digest") != digest(record):
-            raise StoreError(f"{path} was changed after it was written; delete it and run the same command again")
+        if wrong := reason(record, run_id):
+            raise StoreError(f"{path} {wrong}")
         return record
 
     def forget_failure(self, run_id: str) -> None:
