@@ -6,6 +6,7 @@ with, and under one recipe a row may still come from another (Table 1's "Baselin
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields
 from typing import Any
@@ -87,6 +88,61 @@ def preparation(found: list[Outcome], records: Records) -> str:
             if words:
                 said[f"{run.data.name}: {', '.join(words)}"] = None
     return "; ".join(said)
+
+
+def mixture(found: list[Outcome], records: Records) -> dict[str, str]:
+    """Heading -> sentence for code, devices and rounding that differ between a table's runs; nothing where all agree.
+
+    Every run behind a cell counts once: what stands there, its members and the encoder that it judges.
+    """
+    behind: dict[str, Run] = {}
+    for outcome in found:
+        for run in outcome.cell.seeds:
+            behind |= {step.id: step for step in _behind(run)}
+    there = {run_id: record for run_id in behind if (record := records.get(run_id, {})).get("status") == "ok"}
+    trained = [record for run_id, record in there.items() if _trains(behind[run_id])]
+    said = {}
+    for heading, name, asked in (
+        ("Code", _version, there.values()),
+        ("Devices", _device, there.values()),
+        ("Rounding", _rounding, trained),
+    ):
+        counts = Counter(text for record in asked if (text := name(record)))
+        if len(counts) > 1:
+            parts = ", ".join(f"{text} {count}" for text, count in sorted(counts.items(), key=lambda c: (-c[1], c[0])))
+            changed = " (`+`: with uncommitted changes)" if "+`" in parts else ""
+            said[heading] = f"**mixed**, number of runs{changed}: {parts}"
+        elif heading == "Rounding" and counts and "float32" not in counts:
+            said[heading] = f"trainings in {next(iter(counts))}, not in float32"
+    return said
+
+
+def _behind(run: Run) -> Iterator[Run]:
+    for parent in run.parents:
+        yield from _behind(parent)
+    yield run
+
+
+def _version(record: dict[str, Any]) -> str | None:
+    """The commit, or the sources where there is none; "+" when the checkout differed from it."""
+    code = record.get("code") or {}
+    name = code.get("commit") or code.get("sources")
+    return f"`{name[:7]}{'+' if code.get('dirty') else ''}`" if name else None
+
+
+def _device(record: dict[str, Any]) -> str | None:
+    return record.get("environment", {}).get("device")
+
+
+def _rounding(record: dict[str, Any]) -> str:
+    """How a training rounded; records that say nothing are older than the choice."""
+    amp = record.get("environment", {}).get("amp") or "off"
+    return "float32" if amp == "off" else amp
+
+
+def _trains(run: Run) -> bool:
+    """Whether weights of an encoder change: only then does it matter how the machine rounds."""
+    return isinstance(run, Pretrain) or (isinstance(run, Evaluate) and _tuning(run) is not None)
 
 
 def _backbone(run: Evaluate) -> str | None:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from benchmarks.datasets import catalog
 from benchmarks.differences import Difference, differences
-from benchmarks.facts import facts, labels, preparation
+from benchmarks.facts import facts, labels, mixture, preparation
 from benchmarks.markdown import Footnotes, bullets, code, fill, pipe_table, signed
 from benchmarks.outcomes import Outcome, Records, Summary, count, outcomes, summary
 from benchmarks.recipes import Settings
@@ -89,6 +89,7 @@ def _about(spec: TableSpec, settings: Settings, found: list[Outcome], records: R
         entries["Labels"] = drawn
     entries |= facts(found)
     entries["Seeds"] = f"{', '.join(map(str, settings.seeds))}; {entries.pop('Runs')}"
+    entries |= mixture(found, records)
     entries["Cells"] = str(count(found))
     return bullets(f"**{name}:** {text}" for name, text in entries.items())
 

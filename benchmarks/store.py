@@ -11,7 +11,6 @@ the way of other runs. Two processes never do the same run: see claims.py. A kil
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import typing
 import zipfile
@@ -23,6 +22,7 @@ import numpy as np
 
 from benchmarks import claims, runs
 from benchmarks.runs import Run
+from benchmarks.verify import SCHEMA, digest, reason
 from protocols import PROTOCOLS
 from protocols.checkpoint import remove_leftovers, replacing, unwritable
 from protocols.pretrain import encoder_path
@@ -30,18 +30,11 @@ from protocols.pretrain import encoder_path
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA = 1
 LONG = ("history", "per_class", "points", "spec", "traceback")  # what a brief leaves out
 
 
 class StoreError(RuntimeError):
     """A file of the store that cannot be used or written, and what to do about it."""
-
-
-def digest(record: dict[str, Any]) -> str:
-    """By which a record that was changed later is known."""
-    text = json.dumps({k: v for k, v in record.items() if k != "digest"}, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class Store:
@@ -131,7 +124,7 @@ class Store:
         """The record of a run, ok or failed, or None.
 
         Raises:
-            StoreError: when the file is damaged or of another schema.
+            StoreError: when the file is damaged, of another schema, or of another run.
         """
         path = self.records / f"{run_id}.json"
         try:
@@ -140,10 +133,8 @@ class Store:
             return None
         except ValueError as error:
             raise StoreError(f"{path} is not JSON ({error}); delete it and run the same command again") from error
-        if record.get("schema") != SCHEMA:
-            raise StoreError(f"{path} has schema {record.get('schema')}; this version reads {SCHEMA}")
-        if record.get("digest") != digest(record):
-            raise StoreError(f"{path} was changed after it was written; delete it and run the same command again")
+        if wrong := reason(record, run_id):
+            raise StoreError(f"{path} {wrong}")
         return record
 
     def forget_failure(self, run_id: str) -> None:

@@ -12,12 +12,15 @@ import pytest
 from benchmarks import overview
 from benchmarks.overview import Overview
 from benchmarks.store import Store, StoreError
+from benchmarks.verify import spec_hash
+
+SPECS = [{"seed": number, "kind": "Pretrain"} for number in range(3)]
+RUN = [f"run-{spec_hash(spec)}" for spec in SPECS]
 
 
 def record(number: int) -> dict[str, Any]:
-    spec = {"seed": number, "kind": "Pretrain"}
-    entries = {"history": [{"epoch": 1}], "metrics": {"top1": 0.5}, "spec": spec, "status": "ok"}
-    return {"run": f"run-{number}", **entries}
+    entries = {"history": [{"epoch": 1}], "metrics": {"top1": 0.5}, "spec": SPECS[number], "status": "ok"}
+    return {"run": RUN[number], **entries}
 
 
 @pytest.fixture
@@ -49,12 +52,12 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_every_record_is_read_once_by_all_commands_together(root: Path, read: list[str]) -> None:
     first = Overview(root)
     found = first.briefs()
-    assert found["run-2"]["seed"] == 2
-    assert found["run-2"]["metrics"] == {"top1": 0.5}
-    assert not {"history", "spec"} & set(found["run-2"])
+    assert found[RUN[2]]["seed"] == 2
+    assert found[RUN[2]]["metrics"] == {"top1": 0.5}
+    assert not {"history", "spec"} & set(found[RUN[2]])
     assert found == first.briefs() == Store(root).briefs(found)
     read.clear()
-    assert Overview(root).briefs(["run-0", "run-1", "run-2", "run-9"]) == found
+    assert Overview(root).briefs([RUN[0], RUN[1], RUN[2], "run-9"]) == found
     assert read == []
 
 
@@ -63,14 +66,14 @@ def test_what_changed_is_read_again(root: Path, read: list[str]) -> None:
     store = Overview(root)
     read.clear()
     store.write_record(record(1) | {"status": "failed", "error": "so"})
-    (root / "records" / "run-2.json").unlink()
+    (root / "records" / f"{RUN[2]}.json").unlink()
     found = store.briefs()
-    assert read == ["run-1"]
+    assert read == [RUN[1]]
     assert [brief["status"] for brief in found.values()] == ["ok", "failed"]
 
 
 def test_a_change_that_keeps_size_and_time_is_seen(root: Path) -> None:
-    path = root / "records" / "run-0.json"
+    path = root / "records" / f"{RUN[0]}.json"
     store = Overview(root)
     store.briefs()
     before = path.stat()
@@ -83,8 +86,8 @@ def test_a_change_that_keeps_size_and_time_is_seen(root: Path) -> None:
 def test_a_young_record_is_not_remembered(root: Path, monkeypatch: pytest.MonkeyPatch, read: list[str]) -> None:
     monkeypatch.setattr(overview, "SETTLED", 3_600_000_000_000)
     store = Overview(root)
-    assert store.brief("run-0") == store.brief("run-0")
-    assert read == ["run-0", "run-0"]
+    assert store.brief(RUN[0]) == store.brief(RUN[0])
+    assert read == [RUN[0], RUN[0]]
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"form": [], "records": {}}', '{"form": 1}'])

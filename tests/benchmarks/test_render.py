@@ -145,3 +145,22 @@ def test_malformed_tables_are_refused(toy: Callable[..., TableSpec]) -> None:
         render_table(toy(("A", "x", 1.0)), replace(DEMO, seeds=()), {})
     with pytest.raises(ValueError, match="row 'A' does not have the labels Method/Stream"):
         render_table(toy(("A", "x", 1.0), labels=("Method", "Stream")), DEMO, {})
+
+
+def test_versions_devices_and_rounding_that_differ_are_told() -> None:
+    spec = TABLES["7"]
+    records = all_done(spec, ONE)
+    for record in records.values():
+        record |= {"code": {"commit": "a" * 40, "dirty": False}, "environment": {"device": "cpu", "amp": "off"}}
+    whole = render_table(spec, ONE, records)
+    assert "mixed" not in whole
+    assert "**Rounding:**" not in whole
+    run = runs_of(spec, ONE, "✓/✓/✓", "Xsub")[0]
+    records[run.id] |= {"code": {"commit": "b" * 40, "dirty": True}, "environment": {"device": "NVIDIA H100"}}
+    other = runs_of(spec, ONE, "✓/✓/✓", "Xview")[0]
+    for trained, amp in ((run.encoder.id, "bf16"), (other.encoder.id, "off")):
+        records[trained] = ok(trained) | {"environment": {"device": "cpu", "amp": amp}}
+    text = " ".join(render_table(spec, ONE, records).split())
+    assert "- **Code:** **mixed**, number of runs (`+`: with uncommitted changes): `aaaaaaa` 7, `bbbbbbb+` 1 " in text
+    assert "- **Devices:** **mixed**, number of runs: cpu 9, NVIDIA H100 1 " in text
+    assert "- **Rounding:** **mixed**, number of runs: bf16 1, float32 1 " in text

@@ -58,6 +58,28 @@ def test_a_damaged_record_is_named(store: Store, old: str, new: str, message: st
         store.record("a")
 
 
+def test_a_record_under_another_runs_name_is_refused(store: Store) -> None:
+    store.write_record({"run": "a", "status": "ok", "metrics": {"top1": 0.25}})
+    (store.records / "a.json").rename(store.records / "b.json")
+    with pytest.raises(StoreError, match=r"is the record of a, not of b: was it renamed\? Delete it"):
+        store.record("b")
+
+
+def test_a_record_whose_spec_is_another_runs_is_refused(store: Store) -> None:
+    first, second, *_ = Plan.of([TABLES["7"]], Settings(scale="smoke")).runs.values()
+    store.write_record({"run": first.id, "status": "ok", "metrics": {}, "spec": first.spec()})
+    assert store.record(first.id)
+    store.write_record({"run": first.id, "status": "ok", "metrics": {}, "spec": second.spec()})
+    with pytest.raises(StoreError, match="its numbers belong to another run; delete it"):
+        store.record(first.id)
+
+
+def test_a_file_that_holds_no_record_is_named(store: Store) -> None:
+    (store.records / "a.json").write_text("[]")
+    with pytest.raises(StoreError, match=r"a\.json is no record but a list; delete it"):
+        store.record("a")
+
+
 def test_a_spec_must_hash_to_its_id(store: Store) -> None:
     run = next(iter(Plan.of([TABLES["7"]], Settings(scale="smoke")).runs.values()))
     store.write_spec(run)
