@@ -35,7 +35,7 @@ def _rewind_log(context: Context, epochs: int) -> None:
     """Forgets what a killed process logged after its last checkpoint: those epochs are done again."""
     path = context.folder / "log.jsonl" if context.folder else None
     if path and path.exists():
-        kept = [line for line in path.read_text().splitlines()[:epochs] if line.endswith("}")]
+        kept = [line for line in path.read_text(errors="replace").splitlines()[:epochs] if line.endswith("}")]
         path.write_text("".join(f"{line}\n" for line in kept))
 
 

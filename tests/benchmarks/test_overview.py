@@ -91,7 +91,7 @@ def test_a_young_record_is_not_remembered(root: Path, monkeypatch: pytest.Monkey
 def test_a_memory_that_cannot_be_used_is_forgotten(text: str, root: Path) -> None:
     found = Overview(root).briefs()
     path = root / "runs" / "overview.json"
-    assert json.loads(path.read_text())["form"] == overview.FORM
+    assert json.loads(path.read_text())["kept"]["form"] == overview.FORM
     path.write_text(text)
     assert Overview(root).briefs() == found
 
