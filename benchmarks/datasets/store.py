@@ -97,7 +97,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise ValueError(f"{folder / MANIFEST}: {wrong} is not of the right kind; {again}")
     if f"{manifest['name']}-{manifest['frames']}" != folder.name:
         stored = f"{manifest['name']} at {manifest['frames']} frames"
-        raise ValueError(f"{folder} holds {stored}: was it renamed? Give it its name back, or {again}")
+        raise ValueError(f"{folder / MANIFEST} is of {stored}: was it renamed? Give it its name back, or {again}")
     return manifest
 
 

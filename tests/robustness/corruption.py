@@ -167,7 +167,7 @@ class Tally:
 
     def __str__(self) -> str:
         """One line per kind, then every loss."""
-        lines = [f"{'':14}{'trials':>8}{'told':>8}{'harmless':>10}"]
+        lines = [f"{'':14}{'trials':>8}{'told':>8}{'as before':>10}"]
         for kind in sorted(self.told | self.harmless):
             told, harmless = self.told[kind], self.harmless[kind]
             lines.append(f"{kind:14}{told + harmless:>8}{told:>8}{harmless:>10}")
