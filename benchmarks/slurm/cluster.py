@@ -16,7 +16,6 @@ from typing import Any
 from benchmarks.names import known
 from benchmarks.slurm.arrays import BUNDLE, STAGES
 
-
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # a line end within a value would begin a line of the batch script
 
 
