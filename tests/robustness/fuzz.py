@@ -206,7 +206,7 @@ NASTY = (
 
 
 def fuzz(parser: Parser, folder: Path, times: int, seed: int | None = None) -> None:
-    """Feeds a parser with `times` files. Raises AssertionError, or what the parser raised, for the smallest that fails."""
+    """Feeds a parser with `times` files. Raises AssertionError, or what the parser raised, for one that fails."""
 
     @settings(max_examples=times, deadline=None, database=None, derandomize=seed is None,
               suppress_health_check=list(HealthCheck))  # fmt: skip
