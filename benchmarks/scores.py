@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import io
 import zipfile
 from pathlib import Path
 
@@ -36,16 +37,14 @@ def read(path: Path, run_id: str) -> tuple[np.ndarray, np.ndarray]:
         raise Damaged(path, "it is a folder")
     if (size := path.stat().st_size) > LARGEST:
         raise Damaged(path, f"it has {size} bytes, expected at most {LARGEST}")
-    with path.open("rb") as file:  # OSError is the disk's fault, not the file's
-        try:
-            with zipfile.ZipFile(file) as pack:
-                arrays = {info.filename: _array(pack, info) for info in pack.infolist()}
-            scores, labels = arrays.pop("scores.npy"), arrays.pop("labels.npy")
-            checksum = arrays.pop("sha256.npy", None)  # older versions wrote none
-        except OSError:
-            raise
-        except Exception as error:  # damaged zip files raise nearly everything
-            raise Damaged(path, f"it is no readable npz of scores ({type(error).__name__}: {error})") from error
+    content = io.BytesIO(path.read_bytes())  # an OSError up to here is the disk's fault, not the file's
+    try:
+        with zipfile.ZipFile(content) as pack:
+            arrays = {info.filename: _array(pack, info) for info in pack.infolist()}
+        scores, labels = arrays.pop("scores.npy"), arrays.pop("labels.npy")
+        checksum = arrays.pop("sha256.npy", None)  # older versions wrote none
+    except Exception as error:  # damaged zip files raise nearly everything
+        raise Damaged(path, f"it is no readable npz of scores ({type(error).__name__}: {error})") from error
     if checksum is not None and str(checksum) != _checksum(run_id, scores, labels):
         raise Damaged(path, f"its checksum does not agree, or it is not of {run_id}")
     if arrays or scores.ndim != 2 or scores.dtype != np.float32 or labels.dtype.kind != "i":

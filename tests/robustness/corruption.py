@@ -46,6 +46,7 @@ class Kind:
     files: tuple[Path, ...]
     use: Callable[[], Any]
     repair: Callable[[Damaged | StoreError | ValueError], object] | None = None
+    prepare: Callable[[], object] = lambda: None  # before each trial
 
 
 class Site:
@@ -68,6 +69,12 @@ class Site:
             state = {"module": method.state_dict(), "history": [{"epoch": 1, "lr": 0.1}]}
             save_training(self._checkpoint(run), run.id, state)
         self.sets = [self._prepared(name) for name in ("toy-8", "other-8")]
+        self._cache = self.root / "runs" / "overview.json"
+        self._remember()
+
+    def _remember(self) -> None:
+        """Fills the cache anew: what it kept of records that were put back since is of no use."""
+        self._cache.unlink(missing_ok=True)
         with _remembering():
             overview.Overview(self.root).briefs()
 
@@ -95,7 +102,7 @@ class Site:
             "scores.npz": Kind(tuple(folder / "scores.npz" for folder in judged), self._scores, _set_aside),
             "spec.json": Kind(tuple(folder / "spec.json" for folder in (*folders, *judged)), self._specs),
             "machine.json": Kind((self.root / "machine.json",), lambda: Machine.load(self.root)),
-            "overview.json": Kind((self.root / "runs" / "overview.json",), self._overview),
+            "overview.json": Kind((self._cache,), self._overview, prepare=self._remember),
             "x.npy": Kind(tuple(folder / "x.npy" for folder in self.sets), self._sets),
             "meta.csv": Kind(tuple(folder / "meta.csv" for folder in self.sets), self._sets),
             "manifest.json": Kind(tuple(folder / "manifest.json" for folder in self.sets), self._sets),
@@ -176,6 +183,7 @@ class Tally:
 
 def one(kind: Kind, name: str, expected: Any, rng: random.Random, tally: Tally) -> None:
     """Damages a file, looks, and puts everything back."""
+    kind.prepare()
     path, damage = rng.choice(kind.files), rng.choice(DAMAGES)
     others = [other for other in kind.files if other != path]
     before = {file: file.read_bytes() for file in kind.files}

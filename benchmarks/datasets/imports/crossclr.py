@@ -110,7 +110,9 @@ def _opened(path: str) -> np.ndarray:
     """An array that is read as it is asked for, opened once per process."""
     try:
         return np.lib.format.open_memmap(path, mode="r")
-    except (ValueError, TypeError, OverflowError, EOFError, MemoryError, RecursionError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # a damaged header raises nearly everything
         raise ValueError(f"{path} is not a readable array, or is cut ({error}); fetch it again") from error
 
 
