@@ -156,7 +156,7 @@ def parsers(folder: Path) -> list[Parser]:
         Parser("c.pt", lambda p: load_training(p, "a", torch.device("cpu")), (root / "c.pt").read_bytes()),
         Parser("a.pkl", unpickle.load, pickled),
         Parser("train_position.npy", lambda p: crossclr._opened.__wrapped__(str(p)), array.getvalue()),
-        Parser("NTU60_CS.npz", partial(ctrgcn.source, dataset="ntu60"), cs),
+        Parser("PKUv1_XSub.npz", partial(ctrgcn.source, dataset="pku1"), cs),
         Parser("raw.zip", _raw_zip, _zip({"a.skeleton": bytes(skeleton), "../../b.skeleton": b"3"})),
         Parser("irds.zip", lambda p: list(irds._members(p)), _zip({"101_18_0_1_1_stand.txt": irds_text.encode()})),
     ]  # fmt: skip

@@ -11,7 +11,7 @@ from benchmarks.slurm import snapshot
 from tests.robustness.corruption import Site
 
 
-@pytest.mark.parametrize("umask", [0o027, 0o077])
+@pytest.mark.parametrize("umask", [0o027, pytest.param(0o077, marks=pytest.mark.nightly)])
 def test_files_and_folders_follow_the_umask(umask: int, tmp_path: Path) -> None:
     before = os.umask(umask)
     try:
