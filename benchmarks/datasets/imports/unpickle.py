@@ -120,7 +120,7 @@ def _count(file: IO[bytes]) -> None:
     known = 0
     for instruction, argument, _ in pickletools.genops(file):
         if instruction.name in ("PUT", "BINPUT", "LONG_BINPUT"):
-            if argument > known:
+            if argument is None or argument > known:
                 raise Refused(f"place {argument} of a memory that has {known}")
             known += 1
         elif instruction.name == "MEMOIZE":

@@ -213,7 +213,7 @@ def _members(archive: Path) -> Iterator[tuple[str, bytes]]:
                     _not_too_large(info.filename, info.file_size)
                     yield PurePosixPath(info.filename).name, pack.read(info)
             return
-        with _unpacked(archive) as stream, tarfile.open(fileobj=_Metered(stream, most), mode="r|") as pack:
+        with _unpacked(archive) as stream, tarfile.open(fileobj=_metered(stream, most), mode="r|") as pack:
             for member in pack:
                 path = PurePosixPath(member.name)
                 if member.isfile() and _wanted(path):
@@ -230,7 +230,7 @@ def _not_too_large(name: str, size: int) -> None:
         raise ValueError(f"{name:.60} has {size} bytes, expected at most {LARGEST}")
 
 
-def _unpacked(archive: Path) -> IO[bytes]:
+def _unpacked(archive: Path) -> Any:
     """The tar file in an archive of whatever compression."""
     with archive.open("rb") as file:
         start = file.read(6)
@@ -238,6 +238,10 @@ def _unpacked(archive: Path) -> IO[bytes]:
         if start.startswith(magic):
             return unpack(archive, "rb")
     return archive.open("rb")
+
+
+def _metered(stream: IO[bytes], most: int) -> Any:
+    return _Metered(stream, most)  # tarfile asks a stream for `read` alone; its annotations ask for more
 
 
 class _Metered:
