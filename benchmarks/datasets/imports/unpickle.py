@@ -118,7 +118,11 @@ def _count(file: IO[bytes]) -> None:
     """Goes through the instructions of a pickle without following any, and refuses a place in its memory that no
     pickler uses: one instruction of five bytes makes Python reserve and fill as many gigabytes as it names."""
     known = 0
-    for instruction, argument, _ in pickletools.genops(file):
+    while (instruction := pickletools.code2op[file.read(1).decode("latin1")]).name != "STOP":
+        if instruction.name == "STRING":  # pickletools reads these as ASCII, but Python 2 wrote any letters
+            file.readline()
+            continue
+        argument = instruction.arg.reader(file) if instruction.arg else None  # pyright: ignore[reportCallIssue]
         if instruction.name in ("PUT", "BINPUT", "LONG_BINPUT"):
             if argument is None or argument > known:
                 raise Refused(f"place {argument} of a memory that has {known}")
