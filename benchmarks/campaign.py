@@ -22,7 +22,7 @@ from benchmarks.datasets import catalog
 from benchmarks.datasets import store as prepared
 from benchmarks.execute import Machine
 from benchmarks.index import Picture, render_index
-from benchmarks.local import devices_of, run_all
+from benchmarks.local import DAMAGED, devices_of, run_all
 from benchmarks.names import UnknownName
 from benchmarks.outcomes import Records, summary
 from benchmarks.overview import Overview
@@ -33,6 +33,8 @@ from benchmarks.render import render_table
 from benchmarks.runs import Fuse, Run
 from benchmarks.store import Store, StoreError, write_text
 from benchmarks.tables import Cell, Skip, TableSpec
+
+ROUNDS = 5  # a fusion may meet damaged scores, then a damaged encoder, then a damaged checkpoint
 
 
 def unprepared(name: str, data: Path, frames: int | None = None) -> str | None:
@@ -172,20 +174,26 @@ class Campaign:
     def execute(self, todo: list[Run], jobs: int | None, machine: Machine, console: Console) -> None:
         """Executes runs on this machine and says how they ended. Device "cuda" means every GPU that is visible.
 
-        Without `jobs` the workers' threads together are as many as there are cores.
+        Without `jobs` the workers' threads together are as many as there are cores. A file that turns out to be damaged
+        is set aside by whoever reads it; then the run that makes it is to do again, and so it is done.
         """
         devices = devices_of(machine.device, torch.cuda.device_count())
         on_gpu = machine.device.startswith("cuda")
         by_default = len(devices) if on_gpu else max(1, (os.cpu_count() or 1) // machine.threads)
-        jobs = min(jobs or by_default, len(todo))
         self.store.prepare()
         machine.save(self.store.root)  # for execute(root, run_id) elsewhere; these workers are told directly
-        for run in todo:
-            self.store.write_spec(run)
-        with Reporter(todo, self.store, console) as watcher:
-            outcome = run_all(todo, str(self.store.root), machine, jobs, watcher, devices)
-        ended = Counter(status.partition(":")[0] for status in outcome.statuses.values())
-        console.print(", ".join(f"{count} {status}" for status, count in sorted(ended.items())), markup=False)
+        for _ in range(ROUNDS):
+            for run in todo:
+                self.store.write_spec(run)
+            with Reporter(todo, self.store, console) as watcher:
+                workers = min(jobs or by_default, len(todo))
+                outcome = run_all(todo, str(self.store.root), machine, workers, watcher, devices)
+            ended = Counter(status.partition(":")[0] for status in outcome.statuses.values())
+            console.print(", ".join(f"{count} {status}" for status, count in sorted(ended.items())), markup=False)
+            if not ended[DAMAGED]:
+                return
+            todo = self.todo()
+            console.print(f"Damaged files are made anew: {len(todo)} runs to do.", markup=False)
 
     def _records(self) -> dict[str, dict[str, Any]]:
         return self.store.briefs(self.whole.runs)

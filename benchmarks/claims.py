@@ -21,7 +21,7 @@ import socket
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from protocols.checkpoint import remove_leftovers, unwritable
+from protocols.files import remove_leftovers, unwritable
 
 TAKEN = (errno.EAGAIN, errno.EACCES)  # what flock says when another process has the lock
 

@@ -31,10 +31,11 @@ from benchmarks.store import Store, StoreError, write_text
 from benchmarks.tables import TABLES, TableSpec
 from benchmarks.tables.settings import render_settings, settings_tables
 from methods.kernels import unsupported
+from protocols.checkpoint import CheckpointError
 from protocols.precision import cannot_compile
 
 WRONG_WORDS = (UsageError, UnknownName, ClusterError)
-EXPECTED = (StoreError, OSError, ValueError)  # errors that are sentences, not tracebacks
+EXPECTED = (StoreError, CheckpointError, OSError, ValueError)  # errors that are sentences, not tracebacks
 
 __all__ = ["EXPECTED", "WRONG_WORDS", "data", "doctor", "figure", "plan", "profile", "render", "run", "show", "status"]
 

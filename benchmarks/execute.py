@@ -24,13 +24,14 @@ from benchmarks import workers
 from benchmarks.datasets import catalog
 from benchmarks.datasets import store as prepared
 from benchmarks.provenance import REPO, code, environment
+from benchmarks.records import digest
 from benchmarks.runs import Evaluate, Fuse, Pretrain, Raw, Run, Untrained, label
-from benchmarks.store import Store, StoreError, scored, write_json
+from benchmarks.store import MALFORMED, Store, StoreError, scored, write_json
 from methods import Encoder, moco
 from methods.kernels import Kernel, Unsupported
 from protocols import PROTOCOLS, Context, Interrupted, Progress, Result, Splits, derive
 from protocols.base import never, silent
-from protocols.checkpoint import CheckpointError, load_encoder
+from protocols.checkpoint import CheckpointError, Damaged, load_encoder, set_aside
 from protocols.features import calibrate
 from protocols.fuse import fuse
 from protocols.precision import Amp, cannot_compile
@@ -52,12 +53,23 @@ class Machine:
 
     @classmethod
     def load(cls, root: Path) -> Machine:
-        """The choices left in <root>/machine.json."""
-        return cls(**json.loads((root / "machine.json").read_text()))
+        """The choices left in <root>/machine.json.
+
+        Raises:
+            StoreError: when there are none, or they are damaged.
+        """
+        path = root / "machine.json"
+        try:
+            found = json.loads(path.read_text())
+            if found.pop("digest") != digest(found):
+                raise ValueError("it was changed after it was written")
+            return cls(**found)
+        except (OSError, *MALFORMED) as error:
+            raise StoreError(f"{path} cannot be used ({error!r}); `bench.py run` writes it anew") from error
 
     def save(self, root: Path) -> None:
         """Leaves the choices for all workers of this root."""
-        write_json(root / "machine.json", asdict(self))
+        write_json(root / "machine.json", asdict(self) | {"digest": digest(asdict(self))})
 
 
 def execute(
@@ -75,6 +87,8 @@ def execute(
     Returns:
         ok: there is a result now. failed: it raised; the record says what. claimed: another process is at it.
         interrupted: it left at an epoch boundary and will resume. blocked: a parent has no result.
+    Raises:
+        Damaged: a file of this run, or of a parent, was; it is set aside, and the same command makes it anew.
     """
     store = Store(Path(root))
     run = store.read_spec(run_id)
@@ -106,6 +120,12 @@ def execute(
             result = _perform(run, store, machine, context, record["environment"])
         except Interrupted:
             return "interrupted"
+        except Damaged as error:
+            if aside := set_aside(error):
+                raise Damaged(
+                    error.path, f"{error.reason}; it is called {aside.name} now, and will be made anew"
+                ) from error
+            raise
         except (MemoryError, torch.OutOfMemoryError, StoreError, CheckpointError, Unsupported, OSError):
             raise  # the machine's fault, not the run's: nothing is recorded, the run stays to do
         except Exception as error:
@@ -191,6 +211,11 @@ def build_method(run: Pretrain) -> methods.Method:
     return methods.build(run.method, run.config, backbone, run.stream)
 
 
+def header_of(run: Pretrain) -> dict[str, str]:
+    """What the header of every encoder of a pretraining says; to these come its epoch and why it was chosen."""
+    return {"run": run.id, "spec": json.dumps(run.spec(), sort_keys=True)}
+
+
 def _pretrain(run: Pretrain, machine: Machine, context: Context, environment: dict[str, Any]) -> Result:
     method = build_method(run)
     mask = method.attention()
@@ -206,7 +231,7 @@ def _pretrain(run: Pretrain, machine: Machine, context: Context, environment: di
         monitor=run.monitor,
         monitor_every=run.monitor_every,
         run_id=run.id,
-        header={"spec": json.dumps(run.spec(), sort_keys=True)},
+        header=header_of(run),
         context=context,
     )
     if mask is not None:
@@ -235,5 +260,6 @@ def _encoder(run: Evaluate, store: Store, context: Context, splits: Splits) -> E
             return encoder
         case Pretrain() as source:
             path = encoder_path(store.folder(source.id), run.select)
-            encoder = load_encoder(path, lambda: build_method(source).encoder(), source.id)
+            expected = header_of(source) | {"select": run.select}
+            encoder = load_encoder(path, lambda: build_method(source).encoder(), expected)
             return encoder.to(context.device)

@@ -22,9 +22,11 @@ from benchmarks import workers
 from benchmarks.execute import Machine, execute
 from benchmarks.runs import Evaluate, Fuse, Pretrain, Run
 from protocols import Progress
+from protocols.checkpoint import Damaged
 
 ASK_AGAIN = 1.0  # seconds between questions about a run that another process has claimed
 DIED = "lost: its worker died"
+DAMAGED = "damaged"
 
 
 class Watcher(Protocol):
@@ -35,7 +37,7 @@ class Watcher(Protocol):
         ...
 
     def finished(self, run: Run, status: str) -> None:
-        """A run that ended: ok, failed, blocked, or lost with the reason."""
+        """A run that ended: ok, failed, blocked, or lost or damaged with the reason."""
         ...
 
 
@@ -43,7 +45,9 @@ class Watcher(Protocol):
 class Outcome:
     """How every run ended."""
 
-    statuses: dict[str, str] = field(default_factory=dict)  # run id -> ok | failed | blocked | lost: reason
+    statuses: dict[str, str] = field(
+        default_factory=dict
+    )  # run id -> ok | failed | blocked | lost: reason | damaged: file
 
 
 def devices_of(device: str, gpus: int) -> list[str]:
@@ -214,5 +218,7 @@ def _work(root: str, machine: Machine, pipe: Connection, parent: int) -> None:
             return
         try:
             pipe.send(execute(root, run_id, report, machine))
+        except Damaged as error:
+            pipe.send(f"{DAMAGED}: {error}")
         except (OSError, RuntimeError, MemoryError) as error:  # this machine's fault: no record, see execute
             pipe.send(f"lost: {error or type(error).__name__}")

@@ -2,12 +2,13 @@
 
 <root>/runs/overview.json keeps what thousands of records say in short, each with the inode, size and time of change of
 its file; a record whose file differs is read again. It is a memory, not a result: it may be deleted at any time, and
-what is damaged in it, or was kept by another version, is forgotten.
+one whose checksum does not agree, or that was kept by another version, is forgotten.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import time
@@ -15,12 +16,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.store import LONG, SCHEMA, Store
-from protocols.checkpoint import replacing
+from benchmarks.records import SCHEMA
+from benchmarks.store import LONG, MALFORMED, Store
+from protocols.files import replacing
 
 WORTH = 100  # records read anew before they are kept for the next command
 SETTLED = 1_000_000_000  # ns; a younger file may change again within a step of the file system's clock
 FORM = [SCHEMA, *LONG]
+BEGIN, MIDDLE = b'{"sha256": "', b'", "kept": '  # around the checksum of what is kept
 
 
 class Overview(Store):
@@ -54,13 +57,19 @@ class Overview(Store):
         found = super().briefs(run_ids)
         if self._unsaved >= WORTH:
             with contextlib.suppress(OSError), replacing(self._path) as temporary:  # of somebody else: read again
-                temporary.write_text(json.dumps({"form": FORM, "records": self._known}))
+                kept = json.dumps({"form": FORM, "records": self._known}).encode()
+                temporary.write_bytes(BEGIN + hashlib.sha256(kept).hexdigest().encode() + MIDDLE + kept + b"}")
             self._unsaved = 0
         return found
 
     def _load(self) -> dict[str, tuple[list[int], dict[str, Any]]]:
         try:
-            kept = json.loads(self._path.read_bytes())
+            content = self._path.read_bytes()
+            start = len(BEGIN) + 64 + len(MIDDLE)
+            head, text = content[:start], content[start:-1]
+            if head != BEGIN + hashlib.sha256(text).hexdigest().encode() + MIDDLE:
+                return {}
+            kept = json.loads(text)
             return kept["records"] if kept["form"] == FORM else {}
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, *MALFORMED):
             return {}

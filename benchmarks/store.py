@@ -13,23 +13,23 @@ from __future__ import annotations
 import contextlib
 import json
 import typing
-import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks import claims, runs
+from benchmarks import claims, runs, scores
+from benchmarks.records import SCHEMA, digest, wrong
 from benchmarks.runs import Run
-from benchmarks.verify import SCHEMA, digest, reason
 from protocols import PROTOCOLS
-from protocols.checkpoint import remove_leftovers, replacing, unwritable
+from protocols.files import remove_leftovers, replacing, unwritable
 from protocols.pretrain import encoder_path
 
 if TYPE_CHECKING:
     import pandas as pd
 
+MALFORMED = (ValueError, TypeError, LookupError, AttributeError, RecursionError)  # what JSON of other shape raises
 LONG = ("history", "per_class", "points", "spec", "traceback")  # what a brief leaves out
 
 
@@ -91,10 +91,11 @@ class Store:
     # Specs
 
     def write_spec(self, run: Run) -> None:
-        """Leaves the canonical form for whoever executes the run."""
-        path = self.folder(run.id) / "spec.json"
-        if not path.exists():
-            write_json(path, run.spec())
+        """Leaves the canonical form for whoever executes the run, in the place of one that cannot be used."""
+        with contextlib.suppress(StoreError):
+            self.read_spec(run.id)
+            return
+        write_json(self.folder(run.id) / "spec.json", run.spec())
 
     def read_spec(self, run_id: str) -> Run:
         """The run of that id.
@@ -107,10 +108,10 @@ class Store:
             run = runs.from_spec(json.loads(path.read_text()))
         except FileNotFoundError as error:
             raise StoreError(f"there is no run {run_id} in {self.root}") from error
-        except (ValueError, TypeError, KeyError) as error:
-            raise StoreError(f"{path} cannot be used: {error}") from error
+        except (OSError, *MALFORMED) as error:
+            raise StoreError(f"{path} cannot be used ({error}); run the same command again") from error
         if run.id != run_id:
-            raise StoreError(f"{path} describes {run.id}; delete the folder and run the same command again")
+            raise StoreError(f"{path} describes {run.id}; run the same command again")
         return run
 
     # Records
@@ -124,17 +125,20 @@ class Store:
         """The record of a run, ok or failed, or None.
 
         Raises:
-            StoreError: when the file is damaged, of another schema, or of another run.
+            StoreError: when the file is damaged, of another schema, or another run's.
         """
         path = self.records / f"{run_id}.json"
+        again = "delete it and run the same command again"
         try:
             record = json.loads(path.read_text())
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except ValueError as error:
-            raise StoreError(f"{path} is not JSON ({error}); delete it and run the same command again") from error
-        if wrong := reason(record, run_id):
-            raise StoreError(f"{path} {wrong}")
+        except OSError as error:
+            raise StoreError(f"{path} cannot be read: {error.strerror}; {again}") from error
+        except (ValueError, RecursionError) as error:
+            raise StoreError(f"{path} is not JSON ({error}); {again}") from error
+        if reason := wrong(record, run_id):
+            raise StoreError(f"{path} {reason}; {again}")
         return record
 
     def forget_failure(self, run_id: str) -> None:
@@ -196,27 +200,13 @@ class Store:
 
     # Scores
 
-    def write_scores(self, run_id: str, scores: np.ndarray, labels: np.ndarray) -> None:
-        """Scores (n, classes) float32 and labels (n,) of the test side.
-
-        Raises:
-            OSError: when they cannot be written.
-        """
-        with replacing(self.folder(run_id) / "scores.npz") as temporary, temporary.open("wb") as file:
-            np.savez_compressed(file, scores=scores, labels=labels)
+    def write_scores(self, run_id: str, values: np.ndarray, labels: np.ndarray) -> None:
+        """Scores (n, classes) float32 and labels (n,) of the test side."""
+        scores.write(self.folder(run_id) / "scores.npz", run_id, values, labels)
 
     def read_scores(self, run_id: str) -> tuple[np.ndarray, np.ndarray]:
-        """What write_scores wrote.
-
-        Raises:
-            StoreError: when the file is absent or damaged.
-        """
-        path = self.folder(run_id) / "scores.npz"
-        try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                return arrays["scores"], arrays["labels"]
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise StoreError(f"{path} cannot be read ({error}); delete it and run the same command again") from error
+        """What write_scores wrote; raises FileNotFoundError, or Damaged for a file that is not that."""
+        return scores.read(self.folder(run_id) / "scores.npz", run_id)
 
     # Claims, see claims.py
 

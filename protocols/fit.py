@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from methods import At
-from protocols import checkpoint
+from protocols import checkpoint, files
 from protocols.base import Context, Interrupted, Progress, derive
 from protocols.precision import autocast, compile_backbones, products
 from protocols.sgd import SGD
@@ -33,15 +33,15 @@ def _log(context: Context, entry: dict[str, Any]) -> None:
         with path.open("a") as file:
             file.write(json.dumps(entry) + "\n")
     except OSError as error:
-        raise checkpoint.unwritable(path, error) from error
+        raise files.unwritable(path, error) from error
 
 
 def _rewind_log(context: Context, epochs: int) -> None:
     """Forgets what a killed process logged after its last checkpoint: those epochs are done again."""
     path = context.folder / "log.jsonl" if context.folder else None
     if path and path.exists():
-        kept = [line for line in path.read_text().splitlines()[:epochs] if line.endswith("}")]
-        with checkpoint.replacing(path) as temporary:
+        kept = [line for line in path.read_text(errors="replace").splitlines()[:epochs] if line.endswith("}")]
+        with files.replacing(path) as temporary:
             temporary.write_text("".join(f"{line}\n" for line in kept))
 
 

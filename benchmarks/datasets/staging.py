@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.datasets.store import ARRAY, MANIFEST, META, SCHEMA, sha256
+from benchmarks.datasets.store import ARRAY, MANIFEST, META, SCHEMA, digest, sha256
 
 HEADER = 128  # bytes of the .npy header: fixed, so that rows have their place before their number is known
 
@@ -128,6 +128,7 @@ def publish(
         "credit": credit,
         "sha256": {file: sha256(partial / file) for file in (ARRAY, META)},
     }
+    manifest["digest"] = digest(manifest)
     (partial / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
     for path in partial.iterdir():
         if path.name not in (ARRAY, META, MANIFEST):

@@ -57,9 +57,15 @@ def sha256(path: Path) -> str:
 
 
 @lru_cache(maxsize=64)
-def _sha256_once(path: Path, modified: int, size: int) -> str:
+def _sha256_once(path: Path, inode: int, changed: int, size: int) -> str:
     """The checksum of a file that looks unchanged: computed once per process (NTU-120 is 4 GB)."""
     return sha256(path)
+
+
+def digest(manifest: dict[str, Any]) -> str:
+    """By which a manifest that was changed later is known."""
+    text = json.dumps({key: value for key, value in manifest.items() if key != "digest"}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -76,17 +82,36 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         schema = manifest["schema"]
-    except (ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, LookupError, RecursionError) as error:
         raise ValueError(f"{folder / MANIFEST} cannot be read ({error!r}); {again}") from error
     if schema != SCHEMA:
         raise ValueError(f"{folder / MANIFEST} has schema {schema!r}, this program reads {SCHEMA}; {again}")
     lacking = [field for field in FIELDS if field not in manifest]
     if lacking:
         raise ValueError(f"{folder / MANIFEST} lacks {', '.join(lacking)}; {again}")
+    if unknown := sorted(manifest.keys() - {"schema", "persons", "digest", *FIELDS}):
+        raise ValueError(f"{folder / MANIFEST} has {', '.join(unknown)!r:.60}, which no manifest has; {again}")
+    if manifest.get("digest", digest(manifest)) != digest(manifest):  # older versions wrote none
+        raise ValueError(f"{folder / MANIFEST} was changed after it was written; {again}")
+    if wrong := _misshapen(manifest):
+        raise ValueError(f"{folder / MANIFEST}: {wrong} is not of the right kind; {again}")
     if f"{manifest['name']}-{manifest['frames']}" != folder.name:
         stored = f"{manifest['name']} at {manifest['frames']} frames"
-        raise ValueError(f"{folder} holds {stored}: was it renamed? Give it its name back, or {again}")
+        raise ValueError(f"{folder / MANIFEST} is of {stored}: was it renamed? Give it its name back, or {again}")
     return manifest
+
+
+def _misshapen(manifest: dict[str, Any]) -> str | None:
+    """The first entry that has another type than those that are written."""
+    kinds = {"name": str, "frames": int, "revision": int, "counts": dict, "source": dict, "left_out": list}
+    for field, kind in (*kinds.items(), ("sha256", dict)):
+        if type(manifest[field]) is not kind:
+            return field
+    if not isinstance(manifest["counts"].get("clips"), int):
+        return "counts"
+    if not all(isinstance(manifest["sha256"].get(file), str) for file in (ARRAY, META)):
+        return "sha256"
+    return None if isinstance(manifest["source"].get("raw", []), list) else "source"
 
 
 def load(folder: Path) -> Prepared:
@@ -101,13 +126,13 @@ def load(folder: Path) -> Prepared:
     for file in (ARRAY, META):
         path, expected = folder / file, manifest["sha256"][file]
         status = path.stat()
-        found = _sha256_once(path.resolve(), status.st_mtime_ns, status.st_size)
+        found = _sha256_once(path.resolve(), status.st_ino, status.st_ctime_ns, status.st_size)
         if found != expected:
             raise ValueError(
                 f"{path} is damaged or was changed: sha256 expected {expected}, found {found}; "
                 f"restore the file, or prepare it again with: {command(folder)}"
             )
-    x = np.load(folder / ARRAY, mmap_mode="r")
+    x = np.load(folder / ARRAY, mmap_mode="r", allow_pickle=False)
     meta = pd.read_csv(folder / META, keep_default_na=False, dtype={"name": str})
     if len(meta) != len(x) or x.ndim != 5 or x.shape[2] != manifest["frames"]:
         raise ValueError(f"{folder}: {ARRAY} {x.shape} and {META} ({len(meta)} rows) do not belong together")

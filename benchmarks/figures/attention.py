@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from backbones.streams import to_stream
 from benchmarks import recipes
 from benchmarks.datasets import catalog
-from benchmarks.execute import build_method
+from benchmarks.execute import build_method, header_of
 from benchmarks.figures import skeletons
 from benchmarks.figures.base import Absent, Drawing
 from benchmarks.figures.style import FAINT, GREY, SIDE, WIDTH, Page, title_of
@@ -74,8 +74,9 @@ def draw(drawing: Drawing) -> dict[str, Figure]:
             f"{folder} holds no attention mask: the encoder was trained before masks were kept, or elsewhere. Pretrain "
             f"it again: remove that folder and {drawing.store.records / run.id}.json, and run the same command"
         )
-    encoder = load_encoder(encoder_path(folder, select), lambda: build_method(run).encoder(), run.id)
-    mask = load_encoder(attention_path(folder, select), lambda: _mask(run), run.id)
+    expected = header_of(run) | {"select": select}
+    encoder = load_encoder(encoder_path(folder, select), lambda: build_method(run).encoder(), expected)
+    mask = load_encoder(attention_path(folder, select), lambda: _mask(run), expected)
     data = run.data
     test = catalog.splits(data.name, data.split, data.frames, drawing.data, data.standin).test
     first = test.rows[np.unique(test.y[test.rows], return_index=True)[1]]  # of every class

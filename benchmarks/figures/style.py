@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from benchmarks.recipes import Settings
 from benchmarks.runs import Evaluate, Fuse, Pretrain, Raw, Run, Untrained
 from methods import METHODS
-from protocols.checkpoint import replacing
+from protocols.files import replacing
 
 INK, GREY, FAINT = "#222222", "#6b6b6b", "#e2e2e2"
 WARNING = "#9c1c00"

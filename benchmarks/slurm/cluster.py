@@ -16,6 +16,8 @@ from typing import Any
 from benchmarks.names import known
 from benchmarks.slurm.arrays import BUNDLE, STAGES
 
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # a line end within a value would begin a line of the batch script
+
 
 class ClusterError(ValueError):
     """A cluster.toml, or a cluster, that cannot be used; the message says what to change."""
@@ -74,7 +76,7 @@ def read(path: Path) -> Cluster:
     except FileNotFoundError:
         example = Path(__file__).with_name("cluster.example.toml")
         raise ClusterError(f"there is no {path}; copy {example} there and fill in your partition") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # a number of 5,000 digits is a ValueError of Python's own
         raise ClusterError(f"{path} cannot be read: {error}") from error
     try:
         common = {key: _value(known("key", key, (*KEYS, *STAGES)), value) for key, value in text.items()
@@ -112,16 +114,20 @@ def _value(key: str, value: Any) -> Any:
                 raise ValueError(f"setup is a list of shell lines, got {value!r}")
             return tuple(value)
         case "options":
-            if not isinstance(value, dict):
+            if not isinstance(value, dict) or any(CONTROL.search(f"{key}{given}") for key, given in value.items()):
                 raise ValueError(f'options is a table, {{ reservation = "NAME" }}, got {value!r}')
+            if strange := [option for option in value if not re.fullmatch(r"-{0,2}[A-Za-z][A-Za-z0-9-]*", option)]:
+                raise ValueError(f"options: {strange[0]!r} is not the name of an option of sbatch")
             return tuple((option.lstrip("-"), str(given)) for option, given in value.items())
         case "device":
+            if not isinstance(value, str):
+                raise ValueError(f"device is cpu or cuda, got {value!r}")
             return known("device", value, ("cpu", "cuda"))
         case "cpus_per_task" | "array_parallelism" | "signal_delay_s" | "bundle":
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"{key} is a whole number of at least 1, got {value!r}")
             return value
-    if not isinstance(value, str) or not value or "\n" in value:
+    if not isinstance(value, str) or not value or CONTROL.search(value):
         raise ValueError(f'{key} is a word in quotes, {key} = "...", got {value!r}')
     return value
 

@@ -7,8 +7,8 @@ packages are not copied.
 from __future__ import annotations
 
 import hashlib
+import secrets
 import shutil
-import tempfile
 from pathlib import Path
 
 from benchmarks.provenance import FLOORS, REPO, SNAPSHOT, code
@@ -27,14 +27,14 @@ def take(root: Path) -> Path:
     if place.exists():
         return place
     place.parent.mkdir(parents=True, exist_ok=True)
-    copy = Path(tempfile.mkdtemp(prefix=".copy-", dir=place.parent))
+    copy = place.with_name(f".copy-{secrets.token_hex(4)}")
+    copy.mkdir()
     try:
         for path in files:
             target = copy / path.relative_to(REPO)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
         write_json(copy / SNAPSHOT, code())
-        copy.chmod(0o755)
         copy.rename(place)
     finally:
         shutil.rmtree(copy, ignore_errors=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import re
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -38,6 +39,7 @@ def submit(
         ClusterError: before anything is submitted, when Slurm or cluster.toml is not as it should be.
     """
     root = campaign.store.root
+    _quotable(root.resolve())
     ask("sbatch", "--version")
     campaign.store.prepare()
     (root / "slurm").mkdir(exist_ok=True)
@@ -70,6 +72,13 @@ def submit(
             with contextlib.suppress(ClusterError):  # it has just begun or ended
                 ask("scancel", job)
         return [*waiting, *(run.id for run in todo)]
+
+
+def _quotable(root: Path) -> None:
+    """Slurm has meanings of its own for % and \\ in the name of a log, Python for : in a path of modules."""
+    strange = re.search(r"[\x00-\x1f\x7f%\\:]", str(root))
+    if strange:
+        raise ClusterError(f"--out {str(root)!r} cannot be used with --slurm because of {strange[0]!r}; rename it")
 
 
 def _judge(batches: list[Batch], cluster: Cluster, root: Path) -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from benchmarks import overview
 from benchmarks.overview import Overview
+from benchmarks.records import spec_hash
 from benchmarks.store import Store, StoreError
-from benchmarks.verify import spec_hash
 
 SPECS = [{"seed": number, "kind": "Pretrain"} for number in range(3)]
 RUN = [f"run-{spec_hash(spec)}" for spec in SPECS]
@@ -94,7 +94,7 @@ def test_a_young_record_is_not_remembered(root: Path, monkeypatch: pytest.Monkey
 def test_a_memory_that_cannot_be_used_is_forgotten(text: str, root: Path) -> None:
     found = Overview(root).briefs()
     path = root / "runs" / "overview.json"
-    assert json.loads(path.read_text())["form"] == overview.FORM
+    assert json.loads(path.read_text())["kept"]["form"] == overview.FORM
     path.write_text(text)
     assert Overview(root).briefs() == found
 

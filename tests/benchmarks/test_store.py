@@ -15,7 +15,8 @@ from benchmarks.plan import Plan
 from benchmarks.recipes import Settings
 from benchmarks.store import Store, StoreError
 from benchmarks.tables import TABLES
-from protocols.checkpoint import replacing
+from protocols.checkpoint import Damaged
+from protocols.files import replacing
 
 
 @pytest.fixture
@@ -86,7 +87,7 @@ def test_a_spec_must_hash_to_its_id(store: Store) -> None:
     assert store.read_spec(run.id) == run
     path = store.folder(run.id) / "spec.json"
     path.write_text(path.read_text().replace('"seed": 0', '"seed": 1'))
-    with pytest.raises(StoreError, match="delete the folder"):
+    with pytest.raises(StoreError, match="run the same command again"):
         store.read_spec(run.id)
     with pytest.raises(StoreError, match="there is no run"):
         store.read_spec("pretrain-0")
@@ -99,7 +100,7 @@ def test_scores_come_back_and_damage_is_named(store: Store) -> None:
         np.testing.assert_array_equal(mine, theirs)
     path = store.folder("a") / "scores.npz"
     path.write_bytes(path.read_bytes()[:50])
-    with pytest.raises(StoreError, match="cannot be read"):
+    with pytest.raises(Damaged, match=r"scores.npz is damaged"):
         store.read_scores("a")
 
 

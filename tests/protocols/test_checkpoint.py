@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from protocols.base import Context
-from protocols.checkpoint import load_training, replacing, save_encoder, save_training
+from protocols.checkpoint import load_training, save_encoder, save_training
+from protocols.files import replacing
 from protocols.fit import fit
 from protocols.sgd import SGD
 

@@ -12,6 +12,7 @@ from torch import nn
 
 from methods import At, Encoder
 from protocols import Context, Interrupted, finetune, linear
+from protocols.checkpoint import load_training
 from protocols.features import calibrate
 from protocols.sgd import SGD
 from tests.protocols.small import method, splits
@@ -72,7 +73,9 @@ def test_weights_move_and_statistics_only_where_batches_rule(batchnorm, tmp_path
     context = Context(folder=tmp_path, stop=lambda: True, run="evaluate-test")
     with pytest.raises(Interrupted):
         finetune.run(encoder, data, "joint", 0, replace(CONFIG, batchnorm=batchnorm), context)
-    after = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["module"]
+    saved = load_training(tmp_path / "checkpoint.pt", "evaluate-test", torch.device("cpu"))
+    assert saved is not None
+    after = saved["module"]
     moved = {
         key
         for key, value in encoder.backbone.state_dict().items()

@@ -16,12 +16,14 @@ import torch
 from methods import METHODS
 from methods.mhsam import AttentionMask
 from protocols import Context, Interrupted, knn
-from protocols.checkpoint import CheckpointError, load_encoder, load_training, replacing, save_training
+from protocols.checkpoint import CheckpointError, load_encoder, load_training, save_training
+from protocols.files import replacing
 from protocols.pretrain import attention_path, encoder_path, pretrain
 from protocols.sgd import SGD
 from tests.protocols.small import method, splits
 
 REPO = Path(__file__).resolve().parents[2]
+OURS = {"run": "pretrain-test"}
 MONITOR = knn.Config(ks=(5,), k=5)
 
 
@@ -70,7 +72,7 @@ def test_no_epochs_leave_the_untrained_encoder_judged_once(name: str, tmp_path: 
     initial = method(name).state_dict()
     assert all(torch.equal(tensor, initial[key]) for key, tensor in model.state_dict().items())
     for select in ("best-knn", "last"):
-        encoder = load_encoder(encoder_path(tmp_path, select), model.encoder, "pretrain-test").state_dict()
+        encoder = load_encoder(encoder_path(tmp_path, select), model.encoder, OURS).state_dict()
         assert all(torch.equal(tensor, encoder[key]) for key, tensor in method(name).encoder().state_dict().items())
 
 
@@ -150,16 +152,16 @@ def test_best_knn_is_the_earliest_best_and_last_is_last(tmp_path: Path) -> None:
 def test_encoders_load_strictly_and_only_for_their_run(tmp_path: Path) -> None:
     trained, _ = train("skeattnclr", tmp_path)
     path = encoder_path(tmp_path, "last")
-    loaded = load_encoder(path, lambda: method("skeattnclr").encoder(), "pretrain-test")
+    loaded = load_encoder(path, lambda: method("skeattnclr").encoder(), OURS)
     x = torch.randn(2, 3, 16, 25, 1)
     torch.testing.assert_close(loaded(x).pooled, trained.encoder().eval()(x).pooled)
     with pytest.raises(CheckpointError, match="belongs to run pretrain-test, not another"):
-        load_encoder(path, lambda: method("skeattnclr").encoder(), "another")
+        load_encoder(path, lambda: method("skeattnclr").encoder(), {"run": "another"})
     with pytest.raises(CheckpointError, match="does not fit"):
-        load_encoder(path, lambda: method("skeletonclr").encoder(), "pretrain-test")
+        load_encoder(path, lambda: method("skeletonclr").encoder(), OURS)
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(CheckpointError, match="is damaged"):
-        load_encoder(path, lambda: method("skeattnclr").encoder(), "pretrain-test")
+        load_encoder(path, lambda: method("skeattnclr").encoder(), OURS)
 
 
 def test_training_checkpoints_are_checked(tmp_path: Path) -> None:
@@ -194,11 +196,11 @@ def test_only_a_method_with_an_attention_mask_keeps_one(tmp_path: Path) -> None:
     trained, _ = train("skeattnclr", tmp_path / "with")
     path, mask = attention_path(tmp_path / "with", "last"), trained.attention()
     assert mask is not None
-    loaded = load_encoder(path, lambda: AttentionMask(16, heads=2, lam=2.0), "pretrain-test")
+    loaded = load_encoder(path, lambda: AttentionMask(16, heads=2, lam=2.0), OURS)
     tokens = torch.randn(2, 5, 16)
     torch.testing.assert_close(loaded(tokens), mask.eval()(tokens))
     assert attention_path(tmp_path / "with", "best-knn").exists()
     with pytest.raises(CheckpointError, match="belongs to run pretrain-test, not another"):
-        load_encoder(path, lambda: AttentionMask(16, heads=2, lam=2.0), "another")
+        load_encoder(path, lambda: AttentionMask(16, heads=2, lam=2.0), {"run": "another"})
     train("skeletonclr", tmp_path / "without")
     assert not list((tmp_path / "without").glob("attention-*"))

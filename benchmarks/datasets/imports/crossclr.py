@@ -109,8 +109,10 @@ def _row(name: str, label: Any, dataset: str, split: str, side: str, labels: Pat
 def _opened(path: str) -> np.ndarray:
     """An array that is read as it is asked for, opened once per process."""
     try:
-        return np.load(path, mmap_mode="r")
-    except ValueError as error:
+        return np.lib.format.open_memmap(path, mode="r")
+    except OSError:
+        raise
+    except Exception as error:  # a damaged header raises nearly everything
         raise ValueError(f"{path} is not a readable array, or is cut ({error}); fetch it again") from error
 
 

@@ -8,9 +8,10 @@ Nothing of numpy's own unpickling runs either: its few functions are replaced by
 from __future__ import annotations
 
 import pickle
+import pickletools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 import numpy as np
 
@@ -113,6 +114,25 @@ _KNOWN: dict[tuple[str, str], Callable[..., Any]] = {
 }
 
 
+def _count(file: IO[bytes]) -> None:
+    """Goes through the instructions of a pickle without following any, and refuses a place in its memory that no
+    pickler uses: one instruction of five bytes makes Python reserve and fill as many gigabytes as it names."""
+    known = 0
+    instructions = {opcode.code: opcode for opcode in pickletools.opcodes}
+    while (instruction := instructions[file.read(1).decode("latin1")]).name != "STOP":
+        if instruction.name == "STRING":  # pickletools reads these as ASCII, but Python 2 wrote any letters
+            file.readline()
+            continue
+        argument = instruction.arg.reader(file) if instruction.arg else None  # pyright: ignore[reportCallIssue]
+        if instruction.name in ("PUT", "BINPUT", "LONG_BINPUT"):
+            if argument is None or argument > known:
+                raise Refused(f"place {argument} of a memory that has {known}")
+            known += 1
+        elif instruction.name == "MEMOIZE":
+            known += 1
+    file.seek(0)
+
+
 class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str, /) -> Any:
         """Raises Refused for every name that is not in the table."""
@@ -133,6 +153,7 @@ def load(path: Path) -> Any:
     """
     try:
         with Path(path).open("rb") as file:
+            _count(file)
             return _resolved(_Unpickler(file, encoding="latin1").load(), {})
     except Refused as error:
         raise ValueError(f"{path} is refused, nothing in it was run: it asks for {error}") from error

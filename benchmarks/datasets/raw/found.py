@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import lzma
 import os
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,6 +20,11 @@ from typing import NamedTuple
 from benchmarks.datasets.source import BadClip
 
 LARGEST = 200_000_000  # bytes; the largest genuine recording is a hundredth of it
+RATIO, SMALL = 100, 10_000_000  # texts pack to a tenth, arrays to a third; what is SMALL may pack as it likes
+NOT_A_ZIP = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, NotImplementedError, RuntimeError,
+    ValueError,
+)  # fmt: skip
 
 
 class File(NamedTuple):
@@ -80,12 +87,17 @@ def _members(path: str, endings: tuple[str, ...]) -> Iterator[File]:
             yield File(path, info.filename, info.file_size, info.CRC)
 
 
+def most_unpacked(packed: int) -> int:
+    """Bytes that `packed` bytes of an archive may unpack to; more is no recording but a trap for memory and disk."""
+    return SMALL + RATIO * packed
+
+
 @lru_cache(maxsize=4)
 def _opened(path: str) -> zipfile.ZipFile:
     """A zip file, opened once per process."""
     try:
         return zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError) as error:
+    except (*NOT_A_ZIP, OSError) as error:
         raise ValueError(f"{path} is not a readable zip file, or is cut ({error}); fetch it again") from error
 
 
@@ -97,12 +109,17 @@ def content(file: File, first: int = LARGEST) -> bytes:
         if file.member is None:
             with open(file.path, "rb") as handle:
                 return handle.read(first)
-        with _opened(file.path).open(file.member) as handle:
+        pack = _opened(file.path)
+        if file.size > (most := most_unpacked(pack.getinfo(file.member).compress_size)):
+            raise BadClip(f"unpacks to {file.size} bytes, expected at most {most}")
+        with pack.open(file.member) as handle:
             return handle.read(first)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except BadClip:
+        raise
+    except NOT_A_ZIP as error:
         raise BadClip(f"cannot be unpacked ({error}); fetch {file.path} again") from error
     except OSError as error:
-        raise BadClip(f"cannot be read: {error.strerror}") from error
+        raise BadClip(f"cannot be read: {error.strerror or error}") from error
 
 
 def fingerprint(found: Iterable[File]) -> str:

@@ -28,7 +28,7 @@ def test_another_computation_is_noticed(name: str, monkeypatch: pytest.MonkeyPat
     else:
         forward = plain_step.PlainGraphConv.forward
         monkeypatch.setattr(
-            plain_step.PlainGraphConv, "forward", lambda s, x, adjacency, e: forward(s, x, adjacency.mT, e)
+            plain_step.PlainGraphConv, "forward", lambda s, x, g: forward(s, x, g._replace(adjacency=g.adjacency.mT))
         )
     assert step.differ(SMALL, "cpu") > 4 * step.TOLERANCE
 
