@@ -21,6 +21,7 @@ from methods import Encoder
 from protocols.base import Split
 from protocols.precision import exactly
 
+PLAIN = (bool, int, float, str, tuple)  # types of a module's own settings; nothing derived, as the edges of a graph
 KEPT = 2  # features that a process remembers: both sides of a split, of the encoder that was judged last
 PERSON_FRAMES = 2048  # of a batch on a CPU: more leaves its caches, fewer pay for more calls
 
@@ -71,7 +72,7 @@ def _contents(encoder: Encoder) -> bytes:
     """
     found = hashlib.sha256()
     for name, module in encoder.backbone.named_modules():
-        plain = {k: v for k, v in vars(module).items() if k != "training" and isinstance(v, int | float | str | tuple)}
+        plain = {k: v for k, v in vars(module).items() if k != "training" and type(v) in PLAIN}
         compiled = module._compiled_call_impl is not None
         found.update(repr((name, type(module).__qualname__, sorted(plain.items()), compiled)).encode())
     for name, tensor in itertools.chain(encoder.backbone.named_parameters(), encoder.backbone.named_buffers()):
