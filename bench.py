@@ -23,6 +23,7 @@ FIGURES = ("skeletons", "5", "6", "tsne-irds", "knn", "dots", "per-class", "atte
 PROFILES = ("data", "gru", "kernels", "overhead", "protocols", "train")
 AMPS = ("off", "tf32", "bf16")
 KERNELS = ("auto", "triton", "sdpa", "reference")
+MOST_SEEDS = 1000  # each is a campaign of its own; more is a slip of the finger
 PATIENCE = 3.0  # seconds from SIGTERM or Ctrl-C to an end by force
 GO_ON = "\nStopped. What is done is saved; run the same command to go on."
 HERE = Path(__file__).resolve().parent
@@ -61,7 +62,7 @@ def parser() -> Parser:
                         "seconds; auto (default): full if a data set of the table is prepared, else demo")  # fmt: skip
     common.add_argument("--recipe", choices=("paper", "official"), default="paper",
                         help="the paper's settings for every method (default), or each release's own")  # fmt: skip
-    common.add_argument("--seeds", type=_positive, default=1, metavar="N", help="seeds 0..N-1 (default 1)")
+    common.add_argument("--seeds", type=_seeds, default=1, metavar="N", help="seeds 0..N-1 (default 1)")
     common.add_argument("--data", type=Path, default=HERE / "data", metavar="DIR", help="prepared data sets")
     common.add_argument("--out", type=Path, default=HERE / "results", metavar="DIR", help="results")
 
@@ -176,6 +177,13 @@ def _positive(text: str) -> int:
         value = 0
     if value < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+    return value
+
+
+def _seeds(text: str) -> int:
+    value = _positive(text)
+    if value > MOST_SEEDS:
+        raise argparse.ArgumentTypeError(f"expected at most {MOST_SEEDS} seeds, got {text}")
     return value
 
 

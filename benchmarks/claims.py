@@ -26,6 +26,16 @@ from protocols.files import remove_leftovers, unwritable
 TAKEN = (errno.EAGAIN, errno.EACCES)  # what flock says when another process has the lock
 
 
+class Unlockable(OSError):
+    """A file system without locks, as a sentence."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        super().__init__(
+            f"cannot lock {path}: {error.strerror}; without locks two processes could do the same run: choose, with "
+            "--out DIR, a folder on a file system that has flock"
+        )
+
+
 @contextlib.contextmanager
 def claim(path: Path, leftovers: Iterable[tuple[Path, str]] = ()) -> Iterator[bool]:
     """Yields whether the claim is now ours alone. `leftovers`: folders and patterns of what its owner may have left.
@@ -36,10 +46,10 @@ def claim(path: Path, leftovers: Iterable[tuple[Path, str]] = ()) -> Iterator[bo
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = _lock(path)
+    except Unlockable:
+        raise
     except OSError as error:
         raise unwritable(path, error) from error
-    if isinstance(descriptor, OSError):
-        raise descriptor
     if descriptor is None:
         yield False
         return
@@ -66,17 +76,17 @@ def owner(path: Path) -> str | None:
     return None
 
 
-def unlockable(path: Path) -> OSError | None:
-    """The error, as a sentence, of a file system on which `path` cannot be locked; None where it can."""
+def unlockable(path: Path) -> Unlockable | None:
+    """The error of a file system on which `path` cannot be locked; None where it can."""
     with path.open("r+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            return None if error.errno in TAKEN else _unlockable(path, error)
+            return None if error.errno in TAKEN else Unlockable(path, error)
     return None
 
 
-def _lock(path: Path) -> int | OSError | None:
+def _lock(path: Path) -> int | None:
     """An exclusively locked descriptor of the file that is at `path` now; None when another process has it."""
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
@@ -84,17 +94,12 @@ def _lock(path: Path) -> int | OSError | None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(descriptor)
-            return None if error.errno in TAKEN else _unlockable(path, error)
+            if error.errno in TAKEN:
+                return None
+            raise Unlockable(path, error) from error
         try:
             if os.stat(path).st_ino == os.fstat(descriptor).st_ino:
                 return descriptor
         except FileNotFoundError:
             pass
         os.close(descriptor)  # its owner finished and removed it between our open and our lock: try the new one
-
-
-def _unlockable(path: Path, error: OSError) -> OSError:
-    return OSError(
-        f"cannot lock {path}: {error.strerror}; without locks two processes could do the same run: choose, with "
-        "--out DIR, a folder on a file system that has flock"
-    )

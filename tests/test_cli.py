@@ -31,6 +31,12 @@ def say(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
     return code, captured.out + captured.err
 
 
+def test_more_seeds_than_anybody_means_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    code, said = say(capsys, "plan", "--table", "7", "--seeds", str(10**11))
+    assert code == 2
+    assert "at most 1000 seeds" in said
+
+
 def test_help_does_not_import_torch_and_is_quick() -> None:
     script = "import sys, bench\ntry: bench.main(['--help'])\nexcept SystemExit: pass\nprint('torch' in sys.modules)"
     started = time.monotonic()
