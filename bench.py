@@ -118,7 +118,8 @@ def parser() -> Parser:
                         ("queue-delay", "seconds in the queue although a GPU is free (default 0)"),
                         ("startup", "seconds of a task before its first run begins (default 3)")):  # fmt: skip
         plan.add_argument(f"--{name}", type=_amount, metavar="X", help=about)
-    command("status", "done, running, failed and missing runs of a table", tables, common)
+    status = command("status", "done, running, failed and missing runs of a table", tables, common)
+    status.add_argument("--all", action="store_true", help="a line for every run; else ten of each kind, and how many")
     show = command("show", "everything about one run", common)
     show.add_argument("run_id", metavar="RUN", help="a run id, or its beginning")
     render = command("render", "write tables from the records", tables, common)
