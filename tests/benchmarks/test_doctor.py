@@ -138,7 +138,19 @@ def say(capsys: pytest.CaptureFixture[str], out: Path, data: Path) -> tuple[int,
 def test_a_good_machine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, found, text = say(capsys, tmp_path / "r", tmp_path)
     assert code == bench.OK, text
-    assert list(found) == "python disk results locks clock data cpu memory gpu triton slurm".split()
+    assert list(found) == [
+        "python",
+        "disk",
+        "results",
+        "locks",
+        "clock",
+        "data",
+        "cpu",
+        "memory",
+        "gpu",
+        "triton",
+        "slurm",
+    ]
     assert all(found[subject].startswith("ok") for subject in ("python", "locks", "clock", "cpu")), text
     assert "\x1b" not in text, "colours are for terminals"
     assert not list((tmp_path / "r").iterdir()), "it leaves nothing behind"
