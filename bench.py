@@ -26,6 +26,7 @@ KERNELS = ("auto", "triton", "sdpa", "reference")
 PATIENCE = 3.0  # seconds from SIGTERM or Ctrl-C to an end by force
 GO_ON = "\nStopped. What is done is saved; run the same command to go on."
 HERE = Path(__file__).resolve().parent
+INSTALL = f"install what is needed with: cd {HERE} && pip install -e ."
 
 EXAMPLES = """examples:
   python bench.py --table 1                         fill Table 1 and print it
@@ -246,7 +247,13 @@ def _deaf() -> None:
 
 
 def _dispatch(arguments: argparse.Namespace) -> int:
-    from benchmarks import commands  # slow: everything heavy is behind this line
+    try:
+        from benchmarks import commands  # slow: everything heavy is behind this line
+    except ModuleNotFoundError as error:
+        if not error.name or (HERE / error.name.partition(".")[0]).exists():
+            raise
+        print(f"bench.py: there is no package {error.name} for {sys.executable}; {INSTALL}", file=sys.stderr)
+        return FAILED
 
     if not gc.isenabled():
         gc.freeze()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 from pathlib import Path
 from typing import Any
 
@@ -177,8 +178,6 @@ def test_locks_that_lock_nobody_out_fail(
 
 
 def test_a_record_from_the_future(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    import os
-
     Store(tmp_path / "smoke").write_record({"run": "a", "status": "ok"})
     (path,) = tmp_path.rglob("a.json")
     os.utime(path, (2e9, 2e9))

@@ -1,0 +1,62 @@
+"""Many records, many of them failed, and many seeds: the short form of large.py and seeds.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import bench
+from benchmarks.store import Store
+from tests.robustness import large, seeds
+
+
+def command(capsys: pytest.CaptureFixture[str]) -> large.Command:
+    """bench.py in this process."""
+
+    def do(words: list[str]) -> tuple[int, str]:
+        code = bench.main(words)
+        said = capsys.readouterr()
+        return code, said.out + said.err
+
+    return do
+
+
+@pytest.mark.parametrize(
+    ("records", "failed", "seconds"),
+    [(1000, 200, 10.0), pytest.param(5000, 1000, 30.0, marks=pytest.mark.nightly)],
+)
+def test_a_fifth_of_the_records_failed(
+    records: int, failed: int, seconds: float, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    filled = large.fill(tmp_path, records, failed)
+    assert (filled.records >= records, len(filled.failed)) == (True, failed)
+    found, wrong = large.look(filled, command(capsys))
+    assert not wrong
+    assert max(look.seconds for look in found) < seconds, found
+
+
+def test_the_page_of_ten_seeds_is_what_numpy_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    filled = large.fill(tmp_path, 0, 0, least=10)
+    words = ["--table", "1", "7", "irds", "--scale", large.SCALE, "--seeds", "10", "--out", str(tmp_path)]
+    ask = command(capsys)
+    assert ask(["render", *words])[0] == bench.OK
+    for table in ("1", "7", "irds"):
+        found = seeds.verify(table, filled.seeds, tmp_path / large.SCALE)
+        assert not found.wrong
+        assert found.whole > 0
+        assert found.partial == 0
+        assert found.differences > 0
+    store = Store(tmp_path / large.SCALE)
+    first = next(run_id for run_id in store.briefs() if run_id.startswith("fuse"))
+    (store.records / f"{first}.json").unlink()
+    ask(["render", *words])
+    partial = [seeds.verify(table, 10, tmp_path / large.SCALE) for table in ("1", "7", "irds")]
+    assert not [line for found in partial for line in found.wrong]
+    assert sum(found.partial for found in partial) > 0
+
+
+@pytest.mark.nightly
+def test_ten_trained_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["seeds", "--seeds", "10"])
+    assert seeds.main() == 0
