@@ -16,7 +16,8 @@ from benchmarks.limits import Memory
 
 Mark = Literal["ok", "warn", "FAIL"]
 GB = 10**9
-LOW, LITTLE = GB // 10, 2 * GB  # free bytes of a disk: with less nothing can be written, or not for long
+FREE: tuple[tuple[Mark, int], ...] = (("FAIL", GB // 10), ("warn", 2 * GB))  # bytes of a disk that are too few
+BAD: tuple[Mark, ...] = ("FAIL", "warn")
 WORKER = GB  # bytes that a worker wants: PyTorch takes 0.4 GB, the rest is data and activations
 SKEW = 2.0  # seconds that a file server's clock may differ
 EARLIEST = datetime(2024, 1, 1).timestamp()  # before this program was written
@@ -82,7 +83,7 @@ def versions(installed: Mapping[str, str | None], wanted: Mapping[str, str]) -> 
         for bound in ranges.split(","):
             if bound and not _within(found, bound):
                 wrong["FAIL" if bound.startswith(">") else "warn"].append(f"{name} {found} is not {bound}")
-    for mark in ("FAIL", "warn"):
+    for mark in BAD:
         if wrong[mark]:
             return Finding(mark, "python", "; ".join(wrong["FAIL"] + wrong["warn"]), advice)
     shown = ("python", "torch", "numpy")
@@ -115,7 +116,7 @@ def disk(places: Sequence[Place]) -> Finding:
     for place in known:
         if place.files is not None and place.files < 100:
             return Finding("FAIL", "disk", f"{place.name}: no file can be made in {place.path}", advice)
-    for mark, least in (("FAIL", LOW), ("warn", LITTLE)):
+    for mark, least in FREE:
         if short := [place for place in known if (place.free or 0) < least]:
             where = ", ".join(f"{place.name} {size(place.free or 0)} free in {place.path}" for place in short)
             return Finding(mark, "disk", where, advice)
@@ -192,7 +193,7 @@ def data(found: Mapping[str, str | None], names: Sequence[str]) -> Finding:
 def cpu(cores: int, usable: int) -> Finding:
     """Cores of the machine, and of those the ones that this process may use; workers are as many as the latter."""
     if usable < cores:
-        return Finding("ok", "cpu", f"{usable} of {cores} cores may be used here, and so many workers are started")
+        return Finding("ok", "cpu", f"{usable} of {cores} cores may be used here, by as many workers")
     return Finding("ok", "cpu", f"{cores} cores")
 
 

@@ -194,15 +194,15 @@ def _show(store: Store, run_id: str, console: Console, brief: bool) -> None:
         if not brief:
             console.print(json.dumps(store.read_spec(run_id).spec(), indent=1), markup=False)
         return
-    seconds = clock(record["seconds"])
-    console.print(f"{run_id}  {record['label']}  {record['status']}  {seconds}", markup=False)
+    seconds = clock(record.get("seconds", 0.0))
+    console.print(f"{run_id}  {record.get('label', '')}  {record['status']}  {seconds}", markup=False)
     if record["status"] == "failed":
         console.print("  " + (record.get("error") or last_line(record)), markup=False)
     for name, value in record.get("metrics", {}).items():
         console.print(f"  {name:12} {value:.4f}", markup=False)
     if not brief:
         for key in ("parents", "environment", "code", "spec"):
-            console.print(f"{key}: {json.dumps(record[key], indent=1, ensure_ascii=False)}", markup=False)
+            console.print(f"{key}: {json.dumps(record.get(key), indent=1, ensure_ascii=False)}", markup=False)
 
 
 def render(arguments: argparse.Namespace) -> int:

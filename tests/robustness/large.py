@@ -8,7 +8,6 @@ Records are invented, the commands are real. What must come out is counted here,
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import random
 import shutil
@@ -16,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -67,15 +66,12 @@ def fill(out: Path, records: int, failed: int, spare: int = 0, least: int = 1) -
     have none either, and are to do.
     """
     rng = random.Random(0)
-    for seeds in itertools.count(least):
-        plan = _plan(seeds)
-        children = _children(plan.runs.values())
-        trainings = [run_id for run_id, run in plan.runs.items() if isinstance(run, Pretrain)]
-        bad = set(rng.sample(trainings, min(len(trainings), failed // 20)))
-        blocked = _below(bad, children)
-        if len(plan.runs) - len(blocked) - spare >= max(records, 2 * failed):
-            break
-    last = [run_id for run_id in plan.runs if not children.get(run_id) and run_id not in blocked]
+    seeds = least
+    while len((plan := _plan(seeds)).runs) - len(blocked := _blocked(plan, failed)) - spare < max(records, 2 * failed):
+        seeds += 1
+    needed = {parent.id for run in plan.runs.values() for parent in run.parents}
+    bad = _trainings(plan, failed)
+    last = [run_id for run_id in plan.runs if run_id not in needed | blocked | bad]
     bad |= set(rng.sample(last, failed - len(bad)))
     spared = [run_id for run_id in last if run_id not in bad and isinstance(plan.runs[run_id], Evaluate)][:spare]
     missing = blocked | set(spared)
@@ -96,23 +92,20 @@ def _plan(seeds: int) -> Plan:
     return Plan.of(TABLES.values(), Settings(scale=SCALE, seeds=tuple(range(seeds))))
 
 
-def _children(runs: Iterable[Run]) -> dict[str, set[str]]:
-    """What needs a run directly, by its id."""
-    found: dict[str, set[str]] = {}
-    for run in runs:
-        for parent in run.parents:
-            found.setdefault(parent.id, set()).add(run.id)
-    return found
+def _trainings(plan: Plan, failed: int) -> set[str]:
+    """The pretrainings among so many failed runs: a twentieth of them, spread over all."""
+    found = [run_id for run_id, run in plan.runs.items() if isinstance(run, Pretrain)]
+    return set(random.Random(1).sample(found, min(len(found), failed // 20)))
 
 
-def _below(run_ids: Iterable[str], children: dict[str, set[str]]) -> set[str]:
-    """Everything that needs one of these runs."""
+def _blocked(plan: Plan, failed: int) -> set[str]:
+    """Everything that needs one of those pretrainings."""
+    bad = _trainings(plan, failed)
     found: set[str] = set()
-    edge = set(run_ids)
-    while edge:
-        edge = set().union(*(children.get(run_id, set()) for run_id in edge)) - found
-        found |= edge
-    return found
+    for run_id, run in plan.runs.items():  # parents come first
+        if any(parent.id in bad | found for parent in run.parents):
+            found.add(run_id)
+    return found - bad
 
 
 def _metrics(plan: Plan) -> dict[str, set[str]]:

@@ -44,7 +44,7 @@ def verify(table: str, seeds: int, root: Path) -> Found:
     wrong, whole, partial, differences = [], 0, 0, 0
     for labels, column, text in _read(main, len(spec.labels)):
         known = values.get(("/".join(labels), column))
-        if known is None or not (number := np.isfinite(known).sum()):
+        if known is None or not (number := int(np.isfinite(known).sum())):
             continue
         whole += number == len(known)
         partial += number < len(known)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 import bench
-from benchmarks.store import Store
+from benchmarks.recipes import Settings
+from benchmarks.tables import TABLES
 from tests.robustness import large, seeds
 
 
@@ -47,13 +48,12 @@ def test_the_page_of_ten_seeds_is_what_numpy_says(tmp_path: Path, capsys: pytest
         assert found.whole > 0
         assert found.partial == 0
         assert found.differences > 0
-    store = Store(tmp_path / large.SCALE)
-    first = next(run_id for run_id in store.briefs() if run_id.startswith("fuse"))
-    (store.records / f"{first}.json").unlink()
+    lost = next(iter(TABLES["7"].cells(Settings(scale="smoke", seeds=tuple(range(10)))))).seeds[3]
+    (tmp_path / large.SCALE / "records" / f"{lost.id}.json").unlink()
     ask(["render", *words])
-    partial = [seeds.verify(table, 10, tmp_path / large.SCALE) for table in ("1", "7", "irds")]
-    assert not [line for found in partial for line in found.wrong]
-    assert sum(found.partial for found in partial) > 0
+    found = seeds.verify("7", 10, tmp_path / large.SCALE)
+    assert not found.wrong
+    assert found.partial > 0
 
 
 @pytest.mark.nightly
