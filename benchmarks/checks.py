@@ -17,6 +17,7 @@ from benchmarks.limits import Memory
 Mark = Literal["ok", "warn", "FAIL"]
 GB = 10**9
 FREE: tuple[tuple[Mark, int], ...] = (("FAIL", GB // 10), ("warn", 2 * GB))  # bytes of a disk that are too few
+SHOWN = ("python", "torch", "numpy")  # versions that are told when all is well
 BAD: tuple[Mark, ...] = ("FAIL", "warn")
 WORKER = GB  # bytes that a worker wants: PyTorch takes 0.4 GB, the rest is data and activations
 SKEW = 2.0  # seconds that a file server's clock may differ
@@ -73,7 +74,7 @@ class Partition(NamedTuple):
 
 def versions(installed: Mapping[str, str | None], wanted: Mapping[str, str]) -> Finding:
     """Python and packages against the ranges of pyproject.toml, such as ">=2.11,<2.14"; None is not installed."""
-    advice = "install what pyproject.toml asks for, in the checkout: pip install -e ."
+    advice = "in the checkout, install what it needs: pip install -e ."
     missing = [name for name in wanted if installed.get(name) is None]
     if missing:
         return Finding("FAIL", "python", f"{', '.join(missing)} not installed", advice)
@@ -86,10 +87,8 @@ def versions(installed: Mapping[str, str | None], wanted: Mapping[str, str]) -> 
     for mark in BAD:
         if wrong[mark]:
             return Finding(mark, "python", "; ".join(wrong["FAIL"] + wrong["warn"]), advice)
-    shown = ("python", "torch", "numpy")
-    others = len([name for name in wanted if name not in shown])
-    texts = [f"{name} {installed[name]}" for name in shown if name in wanted]
-    return Finding("ok", "python", ", ".join([*texts, f"{others} more packages in range"]))
+    shown = [f"{name} {installed[name]}".removeprefix("python ") for name in SHOWN if name in wanted]
+    return Finding("ok", "python", f"{', '.join(shown)}, {len(wanted) - len(shown)} more packages in range")
 
 
 def _within(version: str, bound: str) -> bool:
@@ -112,7 +111,7 @@ def disk(places: Sequence[Place]) -> Finding:
     """Free space of every place."""
     known = [place for place in places if place.free is not None]
     text = ", ".join(f"{place.name} {size(place.free or 0)}" for place in known) + " free"
-    advice = "make space, or choose another folder with --out DIR, --data DIR or TMPDIR=DIR"
+    advice = "make space, or use another --out DIR, --data DIR, TMPDIR=DIR"
     for place in known:
         if place.files is not None and place.files < 100:
             return Finding("FAIL", "disk", f"{place.name}: no file can be made in {place.path}", advice)
@@ -137,41 +136,41 @@ def permissions(folder: Folder, user: int, umask: int) -> Finding:
         text = f"umask {umask:04o} makes files that their owner cannot read and write"
         return Finding("FAIL", "results", text, "say umask 022 before bench.py")
     if not user and folder.owner:
-        text = f"{folder.path} belongs to user {folder.owner}, and what you write now will belong to root"
+        text = f"{folder.path} is user {folder.owner}'s, what you write will be root's"
         return Finding("warn", "results", text, "run as its owner, or use another --out DIR")
     if folder.mode & 0o020 and umask & 0o020:
-        text = f"{folder.path} is its group's, but umask {umask:04o} makes files that the group cannot change"
+        text = f"{folder.path}: umask {umask:04o} keeps its group from changing files"
         return Finding("warn", "results", text, "say umask 002 before bench.py")
     return Finding("ok", "results", f"{folder.path} can be written (umask {umask:04o})")
 
 
 def locks(error: str | None, exclusive: bool, kind: str, options: Sequence[str]) -> Finding:
     """Whether a file lock keeps others out. `kind` and `options`: of the mounted file system, "nfs4" and so on."""
-    advice = "choose, with --out DIR, a folder on a file system that has flock; see benchmarks/claims.py"
+    advice = "use, with --out DIR, a file system that has flock"
     if error:
         return Finding("FAIL", "locks", error)
     if not exclusive:
         return Finding("FAIL", "locks", f"two processes can lock one file on this {kind}", advice)
     family = next((name for name in SHARED if kind.startswith(name)), "")
     if local := [option for option in options if option in SHARED.get(family, ())]:
-        text = f"{kind} with {', '.join(local)} keeps locks to one host: two could do the same run"
+        text = f"{kind} with {', '.join(local)}: locks hold on one host only"
         return Finding("warn", "locks", text, "work on one host at a time, or have it mounted without that")
-    return Finding("ok", "locks", f"a locked file is locked for others too, on this {kind or 'file system'}")
+    return Finding("ok", "locks", f"a lock keeps others out, on this {kind or 'file system'}")
 
 
 def clock(now: float, written: float, newest: float | None) -> Finding:
     """Seconds since 1970: this machine's clock, what a file written then says, the newest record's."""
-    advice = "have the clock set (timedatectl set-ntp true), on the file server too"
+    advice = "set the clock, on the file server too: timedatectl set-ntp true"
     if now < EARLIEST:
         return Finding("warn", "clock", f"it is {_date(now)} here, before this program was written", advice)
     if abs(written - now) > SKEW:
         text = f"the file server's clock is {abs(written - now):.0f} s {'ahead' if written > now else 'behind'}"
         return Finding("warn", "clock", text, advice)
     if newest is not None and newest > now + SKEW:
-        text = f"it is {_date(now)} here, and the newest record is of {_date(newest)}"
+        text = f"it is {_date(now)}, and the newest record of {_date(newest)}"
         return Finding("warn", "clock", text, advice)
-    last = "no record yet" if newest is None else f"newest record {_date(newest)}"
-    return Finding("ok", "clock", f"{_date(now)}, as the file server's; {last}")
+    last = "no record yet" if newest is None else f"last record {_date(newest)}"
+    return Finding("ok", "clock", f"{_date(now)}, file server too; {last}")
 
 
 def _date(seconds: float) -> str:
@@ -215,9 +214,7 @@ def gpu(found: Sequence[Gpu], present: bool, built: str | None) -> Finding:
     """GPUs that PyTorch sees. `present`: the system has an NVIDIA driver; `built`: PyTorch's CUDA version, if any."""
     if not found and present and not built:
         text = "there is a GPU, and this PyTorch is built without CUDA"
-        return Finding(
-            "warn", "gpu", text, "install PyTorch's CUDA build, see pytorch.org; until then runs use the CPU"
-        )
+        return Finding("warn", "gpu", text, "install PyTorch's CUDA build, see pytorch.org")
     if not found and present:
         text = f"there is a GPU that PyTorch (CUDA {built}) cannot use"
         return Finding("warn", "gpu", text, "nvidia-smi tells whether the driver works and is new enough")
@@ -229,7 +226,7 @@ def gpu(found: Sequence[Gpu], present: bool, built: str | None) -> Finding:
         return Finding("FAIL", "gpu", f"cannot compute on {'; '.join(broken)}", advice)
     text = f"{len(found)} x {found[0].name}, {size(found[0].total)}" + ("" if found[0].bf16 else ", no bf16")
     if busy := [device for device in found if device.free < device.total / 2]:
-        text = f"{text}; of {len(busy)} somebody uses more than half the memory"
+        text = f"{text}; on {len(busy)} of them half the memory is taken"
         return Finding("warn", "gpu", text, "see nvidia-smi; choose another: --device cuda:N")
     return Finding("ok", "gpu", text)
 

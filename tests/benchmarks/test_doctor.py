@@ -39,7 +39,7 @@ def memory(free: int, workers: int) -> Finding:
 
 
 CASES: list[tuple[Finding, str, str]] = [  # a finding, its mark, and words that it must say
-    (versions(), "ok", "python 3.11.2, torch 2.13.0+cpu, numpy 2, 1 more packages in range"),
+    (versions(), "ok", "3.11.2, torch 2.13.0+cpu, numpy 2, 1 more packages in range"),
     (versions(rich=None, numpy=None), "FAIL", "numpy, rich not installed"),
     (versions(torch="2.9.1"), "FAIL", "torch 2.9.1 is not >=2.11"),
     (versions(python="3.10.14"), "FAIL", "python 3.10.14 is not >=3.11"),
@@ -59,22 +59,22 @@ CASES: list[tuple[Finding, str, str]] = [  # a finding, its mark, and words that
     (permissions(OURS._replace(closed=list("abcde"))), "FAIL", "a, b, c and 2 more cannot be written"),
     (permissions(umask=0o277), "FAIL", "umask 0277 makes files that their owner cannot"),
     (permissions(umask=0o077), "ok", "umask 0077"),
-    (permissions(user=0), "warn", "belongs to user 1000, and what you write now will belong to root"),
+    (permissions(user=0), "warn", "is user 1000's, what you write will be root's"),
     (permissions(OURS._replace(owner=0), user=0), "ok", "can be written"),
-    (permissions(OURS._replace(mode=0o42775)), "warn", "umask 0022 makes files that the group cannot change"),
+    (permissions(OURS._replace(mode=0o42775)), "warn", "umask 0022 keeps its group from changing files"),
     (permissions(OURS._replace(mode=0o42775), umask=0o002), "ok", "can be written"),
     (checks.locks(None, True, "ext4", ["rw"]), "ok", "on this ext4"),
     (checks.locks("cannot lock r: no locks available", False, "nfs", []), "FAIL", "no locks available"),
     (checks.locks(None, False, "fuse.x", []), "FAIL", "two processes can lock one file on this fuse.x"),
-    (checks.locks(None, True, "nfs", ["rw", "nolock"]), "warn", "nfs with nolock keeps locks to one host"),
+    (checks.locks(None, True, "nfs", ["rw", "nolock"]), "warn", "nfs with nolock: locks hold on one host only"),
     (checks.locks(None, True, "nfs4", ["rw", "local_lock=flock"]), "warn", "local_lock=flock"),
     (checks.locks(None, True, "nfs4", ["rw", "local_lock=none"]), "ok", "on this nfs4"),
-    (checks.locks(None, True, "lustre", ["localflock"]), "warn", "two could do the same run"),
+    (checks.locks(None, True, "lustre", ["localflock"]), "warn", "lustre with localflock"),
     (checks.clock(NOW, NOW + 1, None), "ok", "no record yet"),
-    (checks.clock(NOW, NOW, NOW - 86400), "ok", "newest record 2027-01-14"),
+    (checks.clock(NOW, NOW, NOW - 86400), "ok", "last record 2027-01-14"),
     (checks.clock(NOW, NOW + 300, None), "warn", "the file server's clock is 300 s ahead"),
     (checks.clock(NOW, NOW - 300, None), "warn", "the file server's clock is 300 s behind"),
-    (checks.clock(NOW, NOW, NOW + 3 * 86400), "warn", "and the newest record is of 2027-01-18"),
+    (checks.clock(NOW, NOW, NOW + 3 * 86400), "warn", "and the newest record of 2027-01-18"),
     (checks.clock(0.0, 0.0, None), "warn", "before this program was written"),
     (checks.data({"irds-64": None}, ["ntu60", "irds"]), "ok", "irds-64; not prepared: ntu60"),
     (checks.data({}, ["ntu60"]), "warn", "none is prepared"),
@@ -90,7 +90,7 @@ CASES: list[tuple[Finding, str, str]] = [  # a finding, its mark, and words that
     (checks.gpu([], True, "13.0"), "warn", "PyTorch (CUDA 13.0) cannot use"),
     (checks.gpu([H100, H100], True, "13.0"), "ok", "2 x cuda:0 H100, 80 GB"),
     (checks.gpu([H100._replace(bf16=False)], True, "13.0"), "ok", "no bf16"),
-    (checks.gpu([H100, H100._replace(free=GB)], True, "13.0"), "warn", "of 1 somebody uses more than half"),
+    (checks.gpu([H100, H100._replace(free=GB)], True, "13.0"), "warn", "on 1 of them half the memory is taken"),
     (checks.gpu([H100._replace(error="no kernel image")], True, "13.0"), "FAIL", "cuda:0 H100: no kernel image"),
     (checks.triton(None, 0, None, False), "ok", "not needed without a GPU"),
     (checks.triton("3.6", 0, None, True), "ok", "3.6 is installed"),
@@ -124,8 +124,7 @@ def test_everything_wrong_at_once_fits_on_a_screen() -> None:
             worst[finding.subject] = finding
     assert len(worst) == 11
     assert sum(len(doctor.lines(finding)) for finding in worst.values()) + 1 <= 24
-    narrow = [line for finding, _, _ in CASES for line in doctor.lines(finding) if finding.mark == "ok"]
-    assert max(map(len, narrow)) <= doctor.WIDTH
+    assert [line for finding, _, _ in CASES for line in doctor.lines(finding) if len(line) > doctor.WIDTH] == []
 
 
 def say(capsys: pytest.CaptureFixture[str], out: Path, data: Path) -> tuple[int, dict[str, str], str]:
@@ -184,7 +183,7 @@ def test_a_record_from_the_future(tmp_path: Path, capsys: pytest.CaptureFixture[
     code, found, _ = say(capsys, tmp_path, tmp_path)
     assert code == bench.OK
     assert found["clock"].startswith("warn it is ")
-    assert "newest record is of 2033-05-18" in found["clock"]
+    assert "newest record of 2033-05-18" in found["clock"]
 
 
 @pytest.mark.parametrize("name", ["with blanks", "[red]x[/red]", "ä*?[b]", "a\nb", "a:b"])

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -59,15 +59,18 @@ class Look(NamedTuple):
     lines: int
 
 
-def fill(out: Path, records: int, failed: int, spare: int = 0, least: int = 1) -> Filled:
-    """At least so many records, for whole seeds (`least` or more) of all tables at SCALE, so many of them failed.
+def fill(
+    out: Path, records: int, failed: int, spare: int = 0, least: int = 1, tables: Sequence[str] = tuple(TABLES)
+) -> Filled:
+    """At least so many records, for whole seeds (`least` or more) of these tables at SCALE, so many of them failed.
 
     Failed are runs that nothing else needs, and some pretrainings: what needs those has no record. `spare` evaluations
     have none either, and are to do.
     """
     rng = random.Random(0)
     seeds = least
-    while len((plan := _plan(seeds)).runs) - len(blocked := _blocked(plan, failed)) - spare < max(records, 2 * failed):
+    room = max(records, 2 * failed) + spare
+    while len((plan := _plan(tables, seeds)).runs) - len(blocked := _blocked(plan, failed)) < room:
         seeds += 1
     needed = {parent.id for run in plan.runs.values() for parent in run.parents}
     bad = _trainings(plan, failed)
@@ -88,8 +91,8 @@ def fill(out: Path, records: int, failed: int, spare: int = 0, least: int = 1) -
     return Filled(out, seeds, len(plan.runs) - len(missing), frozenset(bad), frozenset(missing), frozenset(todo))
 
 
-def _plan(seeds: int) -> Plan:
-    return Plan.of(TABLES.values(), Settings(scale=SCALE, seeds=tuple(range(seeds))))
+def _plan(tables: Sequence[str], seeds: int) -> Plan:
+    return Plan.of([TABLES[table] for table in tables], Settings(scale=SCALE, seeds=tuple(range(seeds))))
 
 
 def _trainings(plan: Plan, failed: int) -> set[str]:
