@@ -160,7 +160,7 @@ def locks(error: str | None, exclusive: bool, kind: str, options: Sequence[str])
 
 def clock(now: float, written: float, newest: float | None) -> Finding:
     """Seconds since 1970: this machine's clock, what a file written then says, the newest record's."""
-    advice = "set the clock, on the file server too: timedatectl set-ntp true"
+    advice = "set the clock, here or there: timedatectl set-ntp true"
     if now < EARLIEST:
         return Finding("warn", "clock", f"it is {_date(now)} here, before this program was written", advice)
     if abs(written - now) > SKEW:

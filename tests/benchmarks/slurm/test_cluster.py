@@ -219,6 +219,14 @@ def test_a_failing_run_leaves_its_siblings_and_says_why(cluster: Cluster, tmp_pa
     assert sum("FAILED" not in line and "blocked" not in line for line in executed(tmp_path)) == 8, "the others once"
 
 
+def test_doctor_finds_the_partitions(cluster: Cluster, tmp_path: Path) -> None:
+    said = cluster.bench("doctor", "--out", tmp_path, "--data", tmp_path)
+    assert said.returncode == 0, said.stdout
+    assert re.search(r"^ok    slurm    slurm\S* [\d.]+, partitions debug, urgent$", said.stdout, re.MULTILINE), (
+        said.stdout
+    )
+
+
 def test_a_task_that_will_never_start_is_replaced(cluster: Cluster, tmp_path: Path) -> None:
     """Where Slurm keeps tasks whose parent was cancelled; ours ask to be cancelled with it."""
     keeping = cluster.file.with_name("keeping.toml")
