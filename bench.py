@@ -27,6 +27,7 @@ MOST_SEEDS = 1000  # each is a campaign of its own; more is a slip of the finger
 PATIENCE = 3.0  # seconds from SIGTERM or Ctrl-C to an end by force
 GO_ON = "\nStopped. What is done is saved; run the same command to go on."
 HERE = Path(__file__).resolve().parent
+INSTALL = f"install what is needed with: cd {HERE} && pip install -e ."
 
 EXAMPLES = """examples:
   python bench.py --table 1                         fill Table 1 and print it
@@ -119,7 +120,8 @@ def parser() -> Parser:
                         ("queue-delay", "seconds in the queue although a GPU is free (default 0)"),
                         ("startup", "seconds of a task before its first run begins (default 3)")):  # fmt: skip
         plan.add_argument(f"--{name}", type=_amount, metavar="X", help=about)
-    command("status", "done, running, failed and missing runs of a table", tables, common)
+    status = command("status", "done, running, failed and missing runs of a table", tables, common)
+    status.add_argument("--all", action="store_true", help="a line for every run; else ten of each kind, and how many")
     show = command("show", "everything about one run", common)
     show.add_argument("run_id", metavar="RUN", help="a run id, or its beginning")
     render = command("render", "write tables from the records", tables, common)
@@ -253,7 +255,13 @@ def _deaf() -> None:
 
 
 def _dispatch(arguments: argparse.Namespace) -> int:
-    from benchmarks import commands  # slow: everything heavy is behind this line
+    try:
+        from benchmarks import commands  # slow: everything heavy is behind this line
+    except ModuleNotFoundError as error:
+        if not error.name or (HERE / error.name.partition(".")[0]).exists():
+            raise
+        print(f"bench.py: there is no package {error.name} for {sys.executable}; {INSTALL}", file=sys.stderr)
+        return FAILED
 
     if not gc.isenabled():
         gc.freeze()

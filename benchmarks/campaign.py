@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -17,7 +16,7 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from benchmarks import recipes
+from benchmarks import limits, recipes
 from benchmarks.datasets import catalog
 from benchmarks.datasets import store as prepared
 from benchmarks.execute import Machine
@@ -174,12 +173,12 @@ class Campaign:
     def execute(self, todo: list[Run], jobs: int | None, machine: Machine, console: Console) -> None:
         """Executes runs on this machine and says how they ended. Device "cuda" means every GPU that is visible.
 
-        Without `jobs` the workers' threads together are as many as there are cores. A file that turns out to be damaged
-        is set aside by whoever reads it; then the run that makes it is to do again, and so it is done.
+        Without `jobs` the workers' threads together are as many as the cores that may be used. A file that turns out to
+        be damaged is set aside by whoever reads it; then the run that makes it is to do again, and so it is done.
         """
         devices = devices_of(machine.device, torch.cuda.device_count())
         on_gpu = machine.device.startswith("cuda")
-        by_default = len(devices) if on_gpu else max(1, (os.cpu_count() or 1) // machine.threads)
+        by_default = len(devices) if on_gpu else max(1, limits.cores() // machine.threads)
         self.store.prepare()
         machine.save(self.store.root)  # for execute(root, run_id) elsewhere; these workers are told directly
         for _ in range(ROUNDS):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from benchmarks import choices, forecast, recipes
+from benchmarks import choices, forecast, limits, recipes
 from benchmarks.campaign import Campaign, file_of, find_run, root_of, scale_for
 from benchmarks.choices import UsageError
 from benchmarks.cost import MACHINE
@@ -20,6 +19,7 @@ from benchmarks.datasets import catalog
 from benchmarks.doctor import doctor
 from benchmarks.execute import Machine
 from benchmarks.names import UnknownName, known
+from benchmarks.outcomes import last_line
 from benchmarks.plan import Plan
 from benchmarks.progress import clip_bar, clock, lasting
 from benchmarks.recipes import Settings
@@ -163,7 +163,7 @@ def plan(arguments: argparse.Namespace) -> int:
     print(f"recipe {settings.recipe}, scale {settings.scale}, {len(settings.seeds)} seed(s)\n")
     others = [spec for name, spec in TABLES.items() if name not in campaign.whole.tables]
     print(campaign.whole.describe(Plan.of(others, settings)))
-    todo, cores = campaign.todo(), os.cpu_count() or 1
+    todo, cores = campaign.todo(), limits.cores()
     print(f"\n{len(todo)} of {len(campaign.whole.runs)} runs are to do and can be done here.")
     for what, seconds in (("All runs", campaign.whole.seconds()), ("Those to do", campaign.plan.seconds(todo))):
         print(f"{what}: about {lasting(seconds)} of one core, {lasting(seconds / cores)} on {cores} like {MACHINE}.")
@@ -174,7 +174,7 @@ def plan(arguments: argparse.Namespace) -> int:
 def status(arguments: argparse.Namespace) -> int:
     """Prints how far the runs of a table are."""
     campaign = _campaign(arguments, _wanted(arguments)[0])
-    for line in standing(campaign):
+    for line in standing(campaign, arguments.all):
         print(line)
     print("\n".join(_missing(campaign)))
     return campaign.exit_code()
@@ -194,15 +194,15 @@ def _show(store: Store, run_id: str, console: Console, brief: bool) -> None:
         if not brief:
             console.print(json.dumps(store.read_spec(run_id).spec(), indent=1), markup=False)
         return
-    seconds = clock(record["seconds"])
-    console.print(f"{run_id}  {record['label']}  {record['status']}  {seconds}", markup=False)
+    seconds = clock(record.get("seconds", 0.0))
+    console.print(f"{run_id}  {record.get('label', '')}  {record['status']}  {seconds}", markup=False)
     if record["status"] == "failed":
-        console.print("  " + record["error"], markup=False)
+        console.print("  " + (record.get("error") or last_line(record)), markup=False)
     for name, value in record.get("metrics", {}).items():
         console.print(f"  {name:12} {value:.4f}", markup=False)
     if not brief:
         for key in ("parents", "environment", "code", "spec"):
-            console.print(f"{key}: {json.dumps(record[key], indent=1, ensure_ascii=False)}", markup=False)
+            console.print(f"{key}: {json.dumps(record.get(key), indent=1, ensure_ascii=False)}", markup=False)
 
 
 def render(arguments: argparse.Namespace) -> int:

@@ -14,6 +14,10 @@ from tabulate import tabulate
 
 WIDTH = 108  # of prose in the markdown source; tables are as wide as they must be
 LONGEST = 300  # characters of an error that are shown
+MOST = 30  # footnotes of a table
+FURTHER = (
+    "something else; `bench.py status` with the words of this table says what, `bench.py show RUN` all about a run"
+)
 MINUS = "−"
 _SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 # What would start a list, a heading or a quotation if a line of markdown began with it.
@@ -21,20 +25,27 @@ _BLOCK = re.compile(r" (?=(?:[-+*>#=]+|\d+[.)])(?: |$))")
 
 
 class Footnotes:
-    """Numbered in reading order; equal texts share a number."""
+    """Numbered in reading order; equal texts, and errors that are alike, share a number."""
 
     def __init__(self) -> None:
-        self._runs: dict[str, dict[str, None]] = {}
+        self._notes: dict[str, tuple[int, str, dict[str, None]]] = {}  # by what is alike: number, first text, runs
 
-    def mark(self, text: str, runs: Iterable[str] = ()) -> str:
-        """The superscript of a text, and the runs that it is about."""
-        self._runs.setdefault(text, {}).update(dict.fromkeys(runs))
-        return str(list(self._runs).index(text) + 1).translate(_SUPERSCRIPT)
+    def mark(self, text: str, runs: Iterable[str] = (), like: str | None = None) -> str:
+        """The superscript of a text, and the runs that it is about. `like`: the same for texts that share a number.
+
+        From the MOST-th on, further ones share the last: a thousand errors must not make a page of a thousand notes.
+        """
+        key = like or text
+        if key not in self._notes and len(self._notes) >= MOST - 1:
+            key, text = FURTHER, FURTHER
+        number, _, known = self._notes.setdefault(key, (len(self._notes) + 1, text, {}))
+        known.update(dict.fromkeys(runs))
+        return str(number).translate(_SUPERSCRIPT)
 
     def lines(self) -> list[str]:
         """One bullet per footnote."""
         lines = []
-        for number, (text, runs) in enumerate(self._runs.items(), start=1):
+        for number, text, runs in self._notes.values():
             where = ""
             if runs:
                 first, *more = runs
@@ -80,8 +91,13 @@ def bullets(texts: Iterable[str]) -> list[str]:
 
 def code(text: str) -> str:
     """Text as inline code, whatever is in it."""
-    clean = "".join(character if character.isprintable() else " " for character in text.replace("`", "'"))
-    return f"`{clean if len(clean) <= LONGEST else clean[:LONGEST] + '…'}`"
+    return f"`{plain(text.replace('`', chr(39)))}`"
+
+
+def plain(text: str) -> str:
+    """Text in one line, whatever is in it: printable, and no longer than LONGEST."""
+    clean = "".join(character if character.isprintable() else " " for character in text)
+    return clean if len(clean) <= LONGEST else clean[:LONGEST] + "…"
 
 
 def _escaped(text: str) -> str:

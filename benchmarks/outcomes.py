@@ -7,6 +7,7 @@ Nothing here starts a run or reads a file; a record is a plain dict as the store
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -107,7 +108,7 @@ def _read(run: Run, metric: str, records: Records) -> Reading:
         error, culprit = _blocked(run, records)
         return Reading(run.id, None, error, culprit)
     if record.get("status") != "ok":
-        return Reading(run.id, None, _last_line(record), run.id)
+        return Reading(run.id, None, last_line(record), run.id)
     metrics = record.get("metrics", {})
     value = metrics.get(metric)
     if value is None:
@@ -124,7 +125,7 @@ def _blocked(run: Run, records: Records) -> tuple[str | None, str | None]:
     for parent in run.parents:
         record = records.get(parent.id)
         if record is not None and record.get("status") != "ok":
-            return _last_line(record), parent.id
+            return last_line(record), parent.id
         if record is None:
             error, culprit = _blocked(parent, records)
             if error is not None:
@@ -132,7 +133,13 @@ def _blocked(run: Run, records: Records) -> tuple[str | None, str | None]:
     return None, None
 
 
-def _last_line(record: Mapping[str, Any]) -> str:
+def alike(error: str) -> str:
+    """An error without its numbers and ids: the same for errors that differ in nothing else."""
+    return re.sub(r"[0-9a-f]{16}|\d+(?:\.\d+)?", "#", error)
+
+
+def last_line(record: Mapping[str, Any]) -> str:
+    """Why a run that is not ok has no result, in one line."""
     lines = [line.strip() for line in str(record.get("error") or "").splitlines() if line.strip()]
     if record.get("status") != "failed":
         return f"the record's status is {record.get('status')!r}, neither 'ok' nor 'failed'"

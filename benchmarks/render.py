@@ -15,7 +15,7 @@ from benchmarks.datasets import catalog
 from benchmarks.differences import Difference, differences
 from benchmarks.facts import facts, labels, mixture, preparation
 from benchmarks.markdown import Footnotes, bullets, code, fill, pipe_table, signed
-from benchmarks.outcomes import Outcome, Records, Summary, count, outcomes, summary
+from benchmarks.outcomes import Outcome, Records, Summary, alike, count, outcomes, summary
 from benchmarks.recipes import Settings
 from benchmarks.tables.base import Skip, TableSpec
 from benchmarks.tables.paper import PaperTable, paper
@@ -171,7 +171,8 @@ def _measured(outcome: Outcome | None, footnotes: Footnotes) -> str:
         if len(outcome.values) < len(outcome.readings):
             parts.append(f"({len(outcome.values)}/{len(outcome.readings)})")
     for failure in outcome.failures:
-        mark = FAILED + footnotes.mark(code(failure.error or ""), [failure.culprit or failure.run])
+        error = failure.error or ""
+        mark = FAILED + footnotes.mark(code(error), [failure.culprit or failure.run], alike(error))
         parts += [mark] if mark not in parts else []
     return " ".join(parts) or ABSENT
 

@@ -230,8 +230,19 @@ def test_data_list_and_doctor(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert code == 0
     assert all(name in text for name in ("ntu60", "ntu120", "pku1", "pku2", "irds"))
     code, text = say(capsys, "doctor", "--data", str(tmp_path), "--out", str(tmp_path))
-    assert code == 0
-    assert "all well" in text
+    assert code == 0, text
+    assert "nothing FAILs" in text, "no data set is prepared there"
+    assert len(text.splitlines()) <= 24
+
+
+@pytest.mark.parametrize("command", ["doctor", "status"])
+def test_a_package_that_is_not_there_is_named(command: str) -> None:
+    script = f"import sys; sys.modules['torch'] = None; import bench; sys.exit(bench.main(['{command}']))"
+    done = subprocess.run([sys.executable, "-c", script], cwd=REPO, capture_output=True, text=True)
+    assert done.returncode == bench.FAILED
+    assert done.stderr.startswith("bench.py: there is no package torch for ")
+    assert done.stderr.endswith("pip install -e .\n")
+    assert done.stderr.count("\n") == 1
 
 
 def test_one_single_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

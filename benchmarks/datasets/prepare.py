@@ -7,12 +7,12 @@ in circulation take the same road; which of them --raw names is seen from the fi
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmarks import limits
 from benchmarks.datasets import catalog, imports, store
 from benchmarks.datasets.convert import convert
 from benchmarks.datasets.parts import Watch
@@ -99,7 +99,7 @@ def prepare(
         credit=entry.credit,
         raw=[Path(place).name for place in raw],
         strict=strict,
-        jobs=jobs or os.cpu_count() or 1,
+        jobs=jobs or limits.cores(),
         say=say,
         watch=watch,
     )

@@ -96,18 +96,18 @@ def folder_of(root: Path, name: str) -> Path:
     return root / "slurm" / name
 
 
-def ask(*words: str) -> str:
-    """What one of Slurm's commands prints.
+def ask(*words: str, patience: float = PATIENCE) -> str:
+    """What one of Slurm's commands prints, within `patience` seconds.
 
     Raises:
         ClusterError: when there is no such command, or with its own words when it fails.
     """
     try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE)
+        done = subprocess.run(words, capture_output=True, text=True, timeout=patience)
     except FileNotFoundError:
         raise ClusterError(f"there is no {words[0]} here; --slurm works where Slurm's commands do") from None
     except subprocess.TimeoutExpired:
-        raise ClusterError(f"{words[0]} did not answer within {PATIENCE} s") from None
+        raise ClusterError(f"{words[0]} did not answer within {patience:g} s") from None
     if done.returncode:
         raise ClusterError(f"{words[0]} says: {done.stderr.strip() or done.stdout.strip()}")
     return done.stdout
@@ -141,14 +141,6 @@ def logs_of(root: Path) -> dict[str, str]:
             job = submission.job if len(submission.tasks) == 1 else f"{submission.job}_{index}"
             found |= dict.fromkeys(task, f"log: {path.parent / f'{job}_0_log.err'}")
     return found
-
-
-def slurm_version() -> str:
-    """Such as "slurm 22.05.8", or why Slurm cannot be used here, in one line."""
-    try:
-        return ask("sbatch", "--version").strip()
-    except ClusterError as error:
-        return str(error).splitlines()[0]
 
 
 def most_tasks() -> int:

@@ -13,6 +13,7 @@ import torch
 from rich.console import Console
 
 from benchmarks import campaign as campaigns
+from benchmarks import limits
 from benchmarks.campaign import Campaign
 from benchmarks.execute import Machine
 from benchmarks.local import Outcome, devices_of, run_all
@@ -59,7 +60,7 @@ def test_by_default_a_job_per_gpu(
 
     monkeypatch.setattr(campaigns, "run_all", watch)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
-    monkeypatch.setattr(os, "cpu_count", lambda: 5)
+    monkeypatch.setattr(limits, "cores", lambda: 5)
     campaign = Campaign([TABLES["7"]], SMOKE, tmp_path, tmp_path)
     campaign.execute(campaign.todo(), jobs, Machine(str(tmp_path), device), Console(quiet=True))
     assert asked == [expected]

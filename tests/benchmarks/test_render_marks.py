@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.outcomes import Summary
+from benchmarks.markdown import MOST, Footnotes
+from benchmarks.outcomes import Summary, alike
 from benchmarks.render import render_table, summary
 from benchmarks.tables import TABLES, Skip, TableSpec
 from tests.benchmarks import rendering
@@ -136,3 +137,14 @@ def test_a_cell_that_the_paper_leaves_empty_can_still_be_measured(toy: Callable[
     assert shown(text, spec, "Ours/J", "NTU-60 xsub") == "n/a¹ / 80.3"
     assert shown(text, spec, "New/J", "elsewhere") == "80.0 / –"
     assert shown(text, spec, "Ours/M", "NTU-60 xsub") == "– / 63.9"
+
+
+def test_errors_that_differ_in_numbers_share_a_footnote_and_the_rest_the_last() -> None:
+    notes = Footnotes()
+    first = notes.mark("`4 MiB`", ["a"], alike("4 MiB"))
+    assert notes.mark("`5.5 MiB`", ["b"], alike("5.5 MiB")) == first == "¹"
+    marks = [notes.mark(f"`{'x' * i}`", [f"r{i}"]) for i in range(1, 100)]
+    assert len(notes.lines()) == MOST
+    assert set(marks[MOST - 2 :]) == {marks[-1]}
+    assert notes.lines()[0] == "¹ `4 MiB` (`a` and 1 more)"
+    assert notes.lines()[-1].endswith("all about a run (`r29` and 70 more)")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import bench
-from benchmarks import campaign
+from benchmarks import campaign, limits
 from benchmarks.execute import Machine
 from benchmarks.local import Outcome
 from benchmarks.store import Store
@@ -37,7 +36,7 @@ def test_workers_share_the_cores(
         return Outcome()
 
     monkeypatch.setattr(campaign, "run_all", stand_in)
-    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(limits, "cores", lambda: 8)
     bench.main([*ONE, "--seeds", "9", "--out", str(tmp_path), *words])
     assert [(machine.threads, jobs) for machine, jobs in seen] == [(threads, jobs)]
 

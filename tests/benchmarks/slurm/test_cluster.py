@@ -78,7 +78,7 @@ def test_two_people_submit_a_table_at_once_and_it_fills(
     seen = set()
     while before := cluster.tasks():
         time.sleep(0.3)  # a run lasts less than a second
-        *lines, last = standing(campaign)
+        *lines, last = standing(campaign, every=True)
         after = cluster.tasks()
         found = counts(last)
         assert sum(found.values()) == 16
@@ -217,6 +217,14 @@ def test_a_failing_run_leaves_its_siblings_and_says_why(cluster: Cluster, tmp_pa
     cluster.drain()
     assert sum("FAILED" in line for line in executed(tmp_path)) == 8, "each of four was tried twice"
     assert sum("FAILED" not in line and "blocked" not in line for line in executed(tmp_path)) == 8, "the others once"
+
+
+def test_doctor_finds_the_partitions(cluster: Cluster, tmp_path: Path) -> None:
+    said = cluster.bench("doctor", "--out", tmp_path, "--data", tmp_path)
+    assert said.returncode == 0, said.stdout
+    assert re.search(r"^ok    slurm    slurm\S* [\d.]+, partitions debug, urgent$", said.stdout, re.MULTILINE), (
+        said.stdout
+    )
 
 
 def test_a_task_that_will_never_start_is_replaced(cluster: Cluster, tmp_path: Path) -> None:

@@ -1,0 +1,45 @@
+"""Is a prepared data set as long as it should be? What can be said in a millisecond, without its checksums.
+
+Why: a copy that was cut short is the most frequent damage, and to read NTU-120 takes a minute.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.datasets import catalog, store
+
+
+def every(data: Path) -> dict[str, str | None]:
+    """Every data set below `data`, as "irds-64", and why it cannot be used (see `trouble`), or None."""
+    found = {}
+    for name in catalog.DATASETS:
+        folders = (folder for folder in data.glob(f"{name}-*") if folder.name.rpartition("-")[2].isdecimal())
+        for folder in sorted(folders, key=lambda folder: int(folder.name.rpartition("-")[2])):
+            found[folder.name] = trouble(name, folder)
+    return found
+
+
+def trouble(name: str, folder: Path) -> str | None:
+    """Why a prepared data set cannot be used, as one sentence with the command to run; None when nothing is seen."""
+    frames = int(folder.name.rpartition("-")[2])
+    if reason := catalog.prepared(name, frames, folder.parent):
+        return reason
+    try:
+        clips = store.read_manifest(folder)["counts"]["clips"]
+        x = np.load(folder / store.ARRAY, mmap_mode="r", allow_pickle=False)  # an error when the file is too short
+        rows = (folder / store.META).read_bytes().count(b"\n") - 1
+    except (OSError, ValueError, EOFError) as error:
+        return f"{folder / store.ARRAY} cannot be read ({error}); prepare it with: {store.command(folder)}"
+    longer = (folder / store.ARRAY).stat().st_size - x.nbytes - getattr(x, "offset", 0)
+    if x.ndim != 5 or x.shape[0] != clips or x.shape[2] != frames:
+        wrong = f"{store.ARRAY} {x.shape} is not of {clips} clips at {frames} frames"
+    elif longer:
+        wrong = f"{store.ARRAY} is {longer} bytes longer than its clips"
+    elif rows != clips:
+        wrong = f"{store.META} has {rows} rows for {clips} clips"
+    else:
+        return None
+    return f"{folder}: {wrong}; prepare it with: {store.command(folder)}"
