@@ -230,8 +230,8 @@ def command() -> NoReturn:
         code = main()
         _deaf()
     except KeyboardInterrupt:
-        print(GO_ON, file=sys.stderr)
-        code = STOPPED
+        sys.stdout.flush()
+        _end()  # at once: Python's own end takes another code when a library had caught the interrupt before
     sys.exit(code)
 
 
@@ -244,7 +244,7 @@ def _stop(*_: int | FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _end() -> None:
+def _end() -> NoReturn:
     print(GO_ON, file=sys.stderr, flush=True)
     os._exit(STOPPED)  # workers end with this process
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -57,6 +58,24 @@ def test_a_signal_that_a_library_swallows_ends_the_command_nevertheless(number: 
     _, error = process.communicate(timeout=LEAVE)
     assert process.returncode == STOPPED
     assert error.strip() == GO_ON
+
+
+CAUGHT = """import ctypes, bench
+def main(words=None):
+    run = ctypes.pythonapi.PyRun_String  # as extensions do while they are imported
+    run.restype, run.argtypes = ctypes.py_object, [ctypes.c_char_p, ctypes.c_int, ctypes.py_object, ctypes.py_object]
+    run(b"raise KeyboardInterrupt", 257, {}, {})
+bench.main = main
+bench.command()
+"""
+
+
+def test_an_interrupt_that_an_extension_saw_first_gives_the_same_exit_code(tmp_path: Path) -> None:
+    (tmp_path / "caught.py").write_text(CAUGHT)
+    words = [sys.executable, "-m", "caught"]
+    where = os.environ | {"PYTHONPATH": f"{REPO}:{tmp_path}"}
+    done = subprocess.run(words, env=where, capture_output=True, text=True)
+    assert (done.returncode, done.stderr.strip()) == (STOPPED, GO_ON)
 
 
 def test_a_worker_that_is_being_started_hears_no_ctrl_c() -> None:
