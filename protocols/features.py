@@ -35,6 +35,21 @@ def _fetch(split: Split, rows: Tensor, device: torch.device) -> Tensor:
     return x.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else x.to(device)
 
 
+def _finite(rows: Tensor) -> Tensor:
+    """The rows (n, C) themselves. A row whose length overflows counts too: made 1 long, it would be all zeros.
+
+    Raises:
+        FloatingPointError: when a row is not finite.
+    """
+    bad = ~torch.isfinite(torch.linalg.vector_norm(rows, dim=1))
+    if bad.any():
+        raise FloatingPointError(
+            f"the features of {int(bad.sum())} of {len(rows)} clips are not finite, or too large; the encoder has "
+            "diverged, a lower learning rate usually helps"
+        )
+    return rows
+
+
 @torch.no_grad()
 def extract(
     encoder: Encoder, split: Split, stream: str, device: torch.device, batch: int | None = None
@@ -43,6 +58,9 @@ def extract(
 
     `batch` rows at a time; by default as many as suit the device, which changes speed and memory alone. Modes of all
     modules are as before when it returns.
+
+    Raises:
+        FloatingPointError: when a feature is not finite.
     """
     batch = batch or _batch(device, split.x)
     modes = {module: module.training for module in encoder.modules()}
@@ -52,7 +70,7 @@ def extract(
         pooled = [encoder(to_stream(_fetch(split, rows, device), stream)).pooled for rows in batches]
     for module, training in modes.items():
         module.training = training
-    return torch.cat(pooled), torch.from_numpy(split.y[split.rows]).to(device)
+    return _finite(torch.cat(pooled)), torch.from_numpy(split.y[split.rows]).to(device)
 
 
 class _Remembered(NamedTuple):
@@ -101,7 +119,10 @@ def extract_once(encoder: Encoder, split: Split, stream: str, device: torch.devi
 def represent(
     encoder: Encoder, split: Split, stream: str, features: Literal["embedding", "backbone"], device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    """Rows of length 1 (n, D), after the head or the pooled feature before it, and labels (n,); modes as in extract."""
+    """Rows of length 1 (n, D), after the head or the pooled feature before it, and labels (n,).
+
+    Modes of modules, and errors, are as in extract.
+    """
     pooled, labels = extract_once(encoder, split, stream, device)
     if features == "backbone":
         return F.normalize(pooled, dim=1), labels
@@ -109,7 +130,7 @@ def represent(
     encoder.head.eval()
     embedded = encoder.embed(pooled)
     encoder.head.train(training)
-    return embedded, labels
+    return _finite(embedded), labels
 
 
 @torch.no_grad()

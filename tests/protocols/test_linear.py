@@ -109,3 +109,10 @@ def test_divergence_is_an_error_that_says_what_to_do() -> None:
     features = torch.randn(16, 4) * 1e6
     with pytest.raises(FloatingPointError, match="lower its learning rate"):
         linear.train(features, torch.arange(16) % 3, 3, config, 0, lambda epoch, classifier: None)
+
+
+def test_a_last_step_that_overflows_after_a_finite_loss_is_an_error() -> None:
+    config = linear.Config(sgd=SGD(lr=1e38, milestones=(), momentum=0.0, weight_decay=0.0), epochs=1, batch=16)
+    features = torch.randn(16, 4, generator=torch.Generator().manual_seed(0)) * 1e3
+    with pytest.raises(FloatingPointError, match="weights are not finite after epoch 1; lower its learning rate"):
+        linear.train(features, torch.arange(16) % 3, 3, config, 0, lambda epoch, classifier: None)

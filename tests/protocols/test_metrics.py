@@ -32,6 +32,11 @@ def test_scores_that_are_not_finite_are_an_error() -> None:
         accuracies(np.array([[0, np.nan], [1, 2]]), np.array([0, 1]))
 
 
+def test_no_samples_are_an_error_and_no_mean_of_nothing() -> None:
+    with pytest.raises(ValueError, match="there is no test sample"):
+        accuracies(np.zeros((0, 3)), np.zeros(0, np.int64))
+
+
 def test_fusion_is_the_weighted_sum() -> None:
     rng = np.random.default_rng(0)
     scores = [rng.standard_normal((20, 4)).astype(np.float32) for _ in range(3)]
