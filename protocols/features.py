@@ -82,6 +82,11 @@ class _Remembered(NamedTuple):
 _remembered: list[_Remembered] = []  # the latest first
 
 
+def _plain(value: object) -> bool:
+    """Whether its repr says all of it: what holds tensors or objects is derived from buffers, or has an address."""
+    return all(map(_plain, value)) if isinstance(value, tuple) else isinstance(value, int | float | str)
+
+
 def _contents(encoder: Encoder) -> bytes:
     """A hash of all that pooled features depend on: the backbone's modules, their plain settings, every value.
 
@@ -89,7 +94,7 @@ def _contents(encoder: Encoder) -> bytes:
     """
     found = hashlib.sha256()
     for name, module in encoder.backbone.named_modules():
-        plain = {k: v for k, v in vars(module).items() if k != "training" and isinstance(v, int | float | str | tuple)}
+        plain = {k: v for k, v in vars(module).items() if k != "training" and _plain(v)}
         compiled = module._compiled_call_impl is not None
         found.update(repr((name, type(module).__qualname__, sorted(plain.items()), compiled)).encode())
     for name, tensor in itertools.chain(encoder.backbone.named_parameters(), encoder.backbone.named_buffers()):

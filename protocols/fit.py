@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from methods import At
 from protocols import checkpoint, files
-from protocols.base import Context, Interrupted, Progress, derive
+from protocols.base import Context, Interrupted, Progress, after, derive
 from protocols.precision import autocast, compile_backbones, products
 from protocols.sgd import SGD
 
@@ -155,10 +155,8 @@ def fit(
             "lr": lr,
             **{name: curve.mean().item() for name, curve in curves.items()},
         }
-        try:
+        with after(epoch):
             entry |= after_epoch(epoch, history)
-        except FloatingPointError as error:
-            raise FloatingPointError(f"after epoch {epoch + 1}: {error}") from error
         history.append(entry)
         speed = steps * batch / seconds if seconds > 0 else math.inf
         _log(context, entry | {"seconds": round(seconds, 3), "samples_per_second": round(speed, 1)})

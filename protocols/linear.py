@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from methods import Encoder
-from protocols.base import Context, Progress, Result, Splits, derive
+from protocols.base import Context, Progress, Result, Splits, after, derive
 from protocols.features import extract_once
 from protocols.metrics import accuracies
 from protocols.sgd import SGD
@@ -82,7 +82,8 @@ def train(features: Tensor, labels: Tensor, classes: int, config: Config, seed: 
             )
         head.weight.copy_(weight[:, :-1])
         head.bias.copy_(weight[:, -1])
-        after_epoch(epoch, head)
+        with after(epoch):
+            after_epoch(epoch, head)
     return head
 
 

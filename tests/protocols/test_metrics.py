@@ -28,7 +28,7 @@ def test_ties_go_to_the_smaller_class() -> None:
 
 
 def test_scores_that_are_not_finite_are_an_error() -> None:
-    with pytest.raises(ValueError, match="1 of 4 scores are not finite"):
+    with pytest.raises(FloatingPointError, match="1 of 4 scores are not finite; a lower learning rate"):
         accuracies(np.array([[0, np.nan], [1, 2]]), np.array([0, 1]))
 
 

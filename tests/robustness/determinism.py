@@ -135,8 +135,8 @@ def start(circumstances: Circumstances, rows: Sequence[str], place: Path) -> sub
     )
 
 
-def compare(rows: list[str], circumstances: Sequence[Circumstances], folder: Path) -> Comparison:
-    """The reference alone, then all others at once, each a crowd for the rest."""
+def compare(rows: list[str], circumstances: Sequence[Circumstances], folder: Path, alone: bool = True) -> Comparison:
+    """The reference, `alone` or with the others, which run at once, each a crowd for the rest."""
     found = Comparison(rows)
 
     def wait(one: Circumstances, process: subprocess.Popen[str], started: float) -> dict:
@@ -147,12 +147,15 @@ def compare(rows: list[str], circumstances: Sequence[Circumstances], folder: Pat
         return {name: content for name, content in left.items() if not name.endswith(CACHE)}
 
     started = time.monotonic()
-    expected = wait(REFERENCE, start(REFERENCE, rows, folder / REFERENCE.name), started)
+    reference = start(REFERENCE, rows, folder / REFERENCE.name)
+    processes = [] if alone else [(one, start(one, rows, folder / one.name)) for one in circumstances]
+    expected = wait(REFERENCE, reference, started)
     records = [name for name in expected if "/records/" in name]
     found.runs, found.files = len(records), len(expected)
     found.losses += [f"reference: {name} failed" for name in records if expected[name]["status"] != "ok"]
-    started = time.monotonic()
-    processes = [(one, start(one, rows, folder / one.name)) for one in circumstances]
+    if alone:
+        started = time.monotonic()
+        processes = [(one, start(one, rows, folder / one.name)) for one in circumstances]
     for one, process in processes:
         found.losses += [f"{one.name}: {line}" for line in differences(wait(one, process, started), expected)]
     return found

@@ -50,7 +50,7 @@ def cell(store: Store, runs: list[Evaluate]) -> str:
     """The one cell of a table of these runs, and its footnote."""
     table = TableSpec("toy", "Toy", ("method",), (("ntu60", "xsub"),), lambda settings: [Cell("A", "x", tuple(runs))])
     text = render_table(table, SETTINGS, store.briefs())
-    found = re.search(r"^\| A +\| (.*?) +\|$", text, re.MULTILINE)
+    found = re.search(r"^\| A +\| +(.*?) +\|$", text, re.MULTILINE)
     assert found, text
     return found[1]
 
@@ -72,7 +72,7 @@ def test_a_rate_that_is_far_too_high(rate: float, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("protocol", ["finetune", "semi", "linear"])
 def test_an_evaluation_that_diverges(protocol: str, tmp_path: Path) -> None:
-    steep, runs = SGD(lr=1e30, milestones=(), weight_decay=0.0), []
+    steep, runs = SGD(lr=1e38, milestones=(), weight_decay=0.0), []
     for run in evaluations(protocol):
         config = run.config
         changes = {"finetune": replace(config.finetune, sgd=steep)} if protocol == "semi" else {"sgd": steep}
@@ -124,4 +124,4 @@ def test_the_command_line_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert bench.main([*words, "--out", str(tmp_path)]) == bench.FAILED
     said = capsys.readouterr().out
     assert re.search(TOLD, " ".join(said.split())), said
-    assert "✗" in said
+    assert "no record yet" in said, "there is no number"
