@@ -59,13 +59,9 @@ class Circumstances:
 REFERENCE = Circumstances("reference")
 ALL = Circumstances("all at once", jobs=2, hash_seed="12345", backward=True, elsewhere=True)
 LONG = (
-    Circumstances("the same again"),
-    Circumstances("two workers", jobs=2),
-    Circumstances("another hash seed", hash_seed="12345"),
-    Circumstances("backward", backward=True),
+    Circumstances("two workers and another hash seed", jobs=2, hash_seed="12345"),
+    Circumstances("backward and elsewhere", backward=True, elsewhere=True),
     Circumstances("fresh processes", fresh=True),
-    Circumstances("another folder", elsewhere=True),
-    ALL,
 )
 
 
