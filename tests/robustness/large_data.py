@@ -56,7 +56,7 @@ def write(place: Path, clips: int) -> str:
     listed = []
     for n in range(clips):
         row = {"name": f"made-{n:06}", "label": n % CLASSES, "subject": subjects[n // CLASSES % PEOPLE],
-               "camera": n % 3 + 1}  # fmt: skip
+               "camera": n // CLASSES % 3 + 1}  # fmt: skip
         listed.append(Clip(row, n, f"made-{n:06}"))
     source = Source(clips=listed, load=load, fingerprint=f"made {clips}", kind="made", parallel=True, finished=True)
     folder = convert(
