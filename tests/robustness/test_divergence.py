@@ -13,6 +13,7 @@ import torch
 import bench
 from benchmarks import execute as execution
 from benchmarks import recipes
+from benchmarks.datasets import catalog
 from benchmarks.execute import Machine, execute
 from benchmarks.recipes import Settings
 from benchmarks.render import render_table
@@ -67,6 +68,20 @@ def test_a_rate_that_is_far_too_high(rate: float, tmp_path: Path) -> None:
         assert "metrics" not in record
         assert not store.record(run.id)
         assert not list(store.folder(run.encoder.id).glob("*.safetensors"))
+    assert re.fullmatch("✗[¹²]( ✗[¹²])?", cell(store, runs))
+
+
+@pytest.mark.parametrize("rate", [1e20, 1e38])
+def test_the_only_step_after_a_finite_loss(rate: float, tmp_path: Path) -> None:
+    """No further loss tells of it: the weights do, or the features that the monitor looks at."""
+    train = catalog.splits("ntu60", "xsub", 16, tmp_path, "smoke").train
+    runs = evaluations(sgd=SGD(lr=rate), batch=len(train.rows), epochs=1)
+    store = done(tmp_path, *runs)
+    for run in runs:
+        record = store.record(run.encoder.id)
+        assert record
+        assert record["status"] == "failed", record["metrics"]
+        assert re.search("after " + TOLD, record["error"]), record["error"]
     assert re.fullmatch("✗[¹²]( ✗[¹²])?", cell(store, runs))
 
 
