@@ -6,8 +6,9 @@ chooses anything that its config does not name (checkpoint, epoch, k, learning r
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -84,6 +85,15 @@ class Result:
 
 class Interrupted(Exception):
     """The run left at an epoch boundary because `Context.stop` said so; the same run resumes from there."""
+
+
+@contextlib.contextmanager
+def after(epoch: int) -> Iterator[None]:
+    """A block that judges what an epoch, counted from 0, has trained: a FloatingPointError in it names the epoch."""
+    try:
+        yield
+    except FloatingPointError as error:
+        raise FloatingPointError(f"after epoch {epoch + 1}: {error}") from error
 
 
 def derive(seed: int, purpose: str, epoch: int = 0) -> int:

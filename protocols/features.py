@@ -21,7 +21,6 @@ from methods import Encoder
 from protocols.base import Split
 from protocols.precision import exactly
 
-PLAIN = (bool, int, float, str, tuple)  # types of a module's own settings; nothing derived, as the edges of a graph
 KEPT = 2  # features that a process remembers: both sides of a split, of the encoder that was judged last
 PERSON_FRAMES = 2048  # of a batch on a CPU: more leaves its caches, fewer pay for more calls
 
@@ -36,6 +35,21 @@ def _fetch(split: Split, rows: Tensor, device: torch.device) -> Tensor:
     return x.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else x.to(device)
 
 
+def _finite(rows: Tensor) -> Tensor:
+    """The rows (n, C) themselves. A row whose length overflows counts too: made 1 long, it would be all zeros.
+
+    Raises:
+        FloatingPointError: when a row is not finite.
+    """
+    bad = ~torch.isfinite(torch.linalg.vector_norm(rows, dim=1))
+    if bad.any():
+        raise FloatingPointError(
+            f"the features of {int(bad.sum())} of {len(rows)} clips are not finite, or too large; the encoder has "
+            "diverged, a lower learning rate usually helps"
+        )
+    return rows
+
+
 @torch.no_grad()
 def extract(
     encoder: Encoder, split: Split, stream: str, device: torch.device, batch: int | None = None
@@ -44,6 +58,9 @@ def extract(
 
     `batch` rows at a time; by default as many as suit the device, which changes speed and memory alone. Modes of all
     modules are as before when it returns.
+
+    Raises:
+        FloatingPointError: when a feature is not finite.
     """
     batch = batch or _batch(device, split.x)
     modes = {module: module.training for module in encoder.modules()}
@@ -53,7 +70,7 @@ def extract(
         pooled = [encoder(to_stream(_fetch(split, rows, device), stream)).pooled for rows in batches]
     for module, training in modes.items():
         module.training = training
-    return torch.cat(pooled), torch.from_numpy(split.y[split.rows]).to(device)
+    return _finite(torch.cat(pooled)), torch.from_numpy(split.y[split.rows]).to(device)
 
 
 class _Remembered(NamedTuple):
@@ -65,6 +82,11 @@ class _Remembered(NamedTuple):
 _remembered: list[_Remembered] = []  # the latest first
 
 
+def _plain(value: object) -> bool:
+    """Whether its repr says all of it: what holds tensors or objects is derived from buffers, or has an address."""
+    return all(map(_plain, value)) if isinstance(value, tuple) else isinstance(value, int | float | str)
+
+
 def _contents(encoder: Encoder) -> bytes:
     """A hash of all that pooled features depend on: the backbone's modules, their plain settings, every value.
 
@@ -72,7 +94,7 @@ def _contents(encoder: Encoder) -> bytes:
     """
     found = hashlib.sha256()
     for name, module in encoder.backbone.named_modules():
-        plain = {k: v for k, v in vars(module).items() if k != "training" and type(v) in PLAIN}
+        plain = {k: v for k, v in vars(module).items() if k != "training" and _plain(v)}
         compiled = module._compiled_call_impl is not None
         found.update(repr((name, type(module).__qualname__, sorted(plain.items()), compiled)).encode())
     for name, tensor in itertools.chain(encoder.backbone.named_parameters(), encoder.backbone.named_buffers()):
@@ -102,7 +124,10 @@ def extract_once(encoder: Encoder, split: Split, stream: str, device: torch.devi
 def represent(
     encoder: Encoder, split: Split, stream: str, features: Literal["embedding", "backbone"], device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    """Rows of length 1 (n, D), after the head or the pooled feature before it, and labels (n,); modes as in extract."""
+    """Rows of length 1 (n, D), after the head or the pooled feature before it, and labels (n,).
+
+    Modes of modules, and errors, are as in extract.
+    """
     pooled, labels = extract_once(encoder, split, stream, device)
     if features == "backbone":
         return F.normalize(pooled, dim=1), labels
@@ -110,7 +135,7 @@ def represent(
     encoder.head.eval()
     embedded = encoder.embed(pooled)
     encoder.head.train(training)
-    return embedded, labels
+    return _finite(embedded), labels
 
 
 @torch.no_grad()

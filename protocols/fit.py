@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from methods import At
 from protocols import checkpoint, files
-from protocols.base import Context, Interrupted, Progress, derive
+from protocols.base import Context, Interrupted, Progress, after, derive
 from protocols.precision import autocast, compile_backbones, products
 from protocols.sgd import SGD
 
@@ -57,6 +57,18 @@ def _check_finite(totals: Tensor, terms: dict[str, Tensor], epoch: int) -> None:
         )
 
 
+def _check_weights(module: nn.Module, epoch: int, lr: float) -> None:
+    """Raises FloatingPointError when the last step of an epoch, after a finite loss, left weights that are not."""
+    state = module.state_dict()
+    finite = torch.stack([torch.isfinite(tensor).all() for tensor in state.values()])  # one wait for the device
+    if not finite.all():
+        name = list(state)[int((~finite).nonzero()[0])]
+        raise FloatingPointError(
+            f"{name} is not finite after epoch {epoch + 1}, though the loss was; a lower learning rate (now {lr:g}) "
+            "usually helps"
+        )
+
+
 def fit(
     module: nn.Module,
     terms_of: TermsOf,
@@ -89,7 +101,8 @@ def fit(
         One dict per epoch: epoch (from 1), lr, loss terms, and after_epoch's entries. The log has the times as well.
     Raises:
         ValueError: when the data do not fill one batch.
-        FloatingPointError: when a loss is not finite, with epoch and step.
+        FloatingPointError: when a loss is not finite, with epoch and step; when weights are not after an epoch, or what
+            after_epoch makes of them.
         Interrupted: when context.stop() became true; a checkpoint was written.
     """
     x, y = data
@@ -135,13 +148,15 @@ def fit(
             collected.append({name: value.detach() for name, value in terms.items()})
         curves = {name: torch.stack([entry[name] for entry in collected]) for name in collected[0]}
         _check_finite(torch.stack(list(curves.values())).sum(dim=0), curves, epoch)
+        _check_weights(module, epoch, lr)
         seconds = time.monotonic() - started
         entry: dict[str, Any] = {
             "epoch": epoch + 1,
             "lr": lr,
             **{name: curve.mean().item() for name, curve in curves.items()},
         }
-        entry |= after_epoch(epoch, history)
+        with after(epoch):
+            entry |= after_epoch(epoch, history)
         history.append(entry)
         speed = steps * batch / seconds if seconds > 0 else math.inf
         _log(context, entry | {"seconds": round(seconds, 3), "samples_per_second": round(speed, 1)})

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from methods import Encoder
-from protocols.base import Context, Progress, Result, Splits, derive
+from protocols.base import Context, Progress, Result, Splits, after, derive
 from protocols.features import extract_once
 from protocols.metrics import accuracies
 from protocols.sgd import SGD
@@ -53,7 +53,7 @@ def train(features: Tensor, labels: Tensor, classes: int, config: Config, seed: 
 
     Raises:
         ValueError: when the features do not fill one batch.
-        FloatingPointError: when the loss stops being finite.
+        FloatingPointError: when the loss or a weight stops being finite.
     """
     head = classifier(features.shape[1], classes, seed).to(features.device)
     batch, steps = config.batch, len(features) // config.batch
@@ -75,14 +75,15 @@ def train(features: Tensor, labels: Tensor, classes: int, config: Config, seed: 
             torch.addmm(gradient, error.t(), given, beta=0, alpha=1 / batch, out=gradient)
             config.sgd.step(weight, velocity, gradient, lr)
         loss = F.cross_entropy(logits, targets[-1])
-        if not torch.isfinite(loss):
+        if not torch.isfinite(loss) & torch.isfinite(weight).all():
+            what = "weights are not finite after" if torch.isfinite(loss) else f"loss is {loss.item()} in"
             raise FloatingPointError(
-                f"the linear classifier's loss is {loss.item()} in epoch {epoch + 1}; lower its learning rate "
-                f"(now {lr:g})"
+                f"the linear classifier's {what} epoch {epoch + 1}; lower its learning rate (now {lr:g})"
             )
         head.weight.copy_(weight[:, :-1])
         head.bias.copy_(weight[:, -1])
-        after_epoch(epoch, head)
+        with after(epoch):
+            after_epoch(epoch, head)
     return head
 
 

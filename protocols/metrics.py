@@ -15,12 +15,16 @@ def accuracies(scores: np.ndarray, labels: np.ndarray) -> tuple[dict[str, float]
         scores: (n, classes), larger is better.
         labels: (n,) int.
     Raises:
-        ValueError: when shapes disagree or a score is not finite.
+        ValueError: when shapes disagree or there is no sample.
+        FloatingPointError: when a score is not finite.
     """
     if scores.ndim != 2 or len(scores) != len(labels):
         raise ValueError(f"scores {scores.shape} do not belong to {len(labels)} labels")
     if not np.isfinite(scores).all():
-        raise ValueError(f"{np.sum(~np.isfinite(scores))} of {scores.size} scores are not finite")
+        bad = np.sum(~np.isfinite(scores))
+        raise FloatingPointError(f"{bad} of {scores.size} scores are not finite; a lower learning rate usually helps")
+    if not len(labels):
+        raise ValueError("there is no test sample to be right or wrong about; is the test side empty?")
     own = np.take_along_axis(scores, labels[:, None], axis=1)
     smaller = np.arange(scores.shape[1]) < labels[:, None]
     better = np.count_nonzero((scores > own) | ((scores == own) & smaller), axis=1)  # classes before the right one

@@ -51,6 +51,8 @@ def subset(labels: Sequence[int] | np.ndarray, share: float, seed: int) -> np.nd
 def run(encoder: Encoder, splits: Splits, stream: str, seed: int, config: Config, context: Context) -> Result:
     """Finetuning on the drawn labels; "labelled" sequences and "classes_without" any are recorded beside it.
 
+    A class counts as one without when it occurs, be it on the test side alone, and none of its sequences was drawn.
+
     Raises:
         ValueError: when the drawn sequences do not fill one batch.
     """
@@ -60,6 +62,7 @@ def run(encoder: Encoder, splits: Splits, stream: str, seed: int, config: Config
                    config.released_seed + seed)  # fmt: skip
     fewer = splits._replace(train=train._replace(rows=train.rows[drawn]))
     result = finetune.run(encoder, fewer, stream, seed, config.finetune, context)
-    without = len(set(labels.tolist()) - set(labels[drawn].tolist()))
+    occurring = {*labels.tolist(), *splits.test.y[splits.test.rows].tolist()}
+    without = len(occurring - set(labels[drawn].tolist()))
     result.metrics |= {"labelled": float(len(drawn)), "classes_without": float(without)}
     return result

@@ -1,4 +1,4 @@
-"""What is prepared, and is it what it should be? Checksums, counts against the published ones, lengths, persons.
+"""What is prepared, and is it what it should be? Checksums, published counts, lengths, persons, copies, empty classes.
 
 Why: split counts are the fastest way to see that two laboratories do not train on the same data.
 """
@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 import textwrap
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from benchmarks.datasets import catalog, store
+from benchmarks.datasets import catalog, samples, store
 from benchmarks.datasets.prepare import lacking
 from benchmarks.datasets.raw import irds
 
@@ -54,7 +55,7 @@ def check(name: str, frames: int, data: Path) -> Report:
     entry = catalog.dataset(name)
     folder = store.folder_of(data, name, frames)
     x, meta, manifest = store.load(folder)
-    _finite(folder, x, meta)
+    clips, names = samples.read(folder, x, meta), meta["name"].to_numpy(dtype=object)
     source = {key: value for key, value in manifest["source"].items() if key not in ("kind", "raw")}
     options = f"; {json.dumps(source)}" if source else ""
     lines = [
@@ -70,17 +71,25 @@ def check(name: str, frames: int, data: Path) -> Report:
         mark = "  <-- differs" if differs[-1] else ""
         lines.append(f"  {what:<20} expected {known:>12}  found {found:>6}{mark}")
 
+    def tell(where: str, findings: Iterable[samples.Finding]) -> None:
+        for text, wrong in findings:
+            differs.append(wrong)
+            lines.append(f"  {where:<20} {text}{'  <-- wrong' if wrong else ''}")
+
     count("clips", entry.clips, len(meta), entry.exact)
     for split, cut in entry.splits.items():
         try:
-            found = [int(mask.sum()) for mask in cut.sides(meta)]
+            train, test = cut.sides(meta)
+            labels = cut.labels(meta)
         except KeyError as column:
             lines.append(f"  {split:<20} cannot be cut: these files do not tell the {column} of a clip")
             continue
-        for side, expected, clips in zip(("train", "test"), cut.expected or (None, None), found, strict=True):
-            count(f"{split} {side}", expected, clips, cut.verified)
-    for what, expected, clips in _COUNTS.get(name, lambda meta: [])(meta):
-        count(what, expected, clips)
+        for side, expected, mask in zip(("train", "test"), cut.expected or (None, None), (train, test), strict=True):
+            count(f"{split} {side}", expected, int(mask.sum()), cut.verified)
+        tell(split, samples.sides(clips, names, labels, train, test, catalog.classes(name, None, split)))
+    for what, expected, found in _COUNTS.get(name, lambda meta: [])(meta):
+        count(what, expected, found)
+    tell("all", samples.clips(clips, names))
     if incomplete := lacking(name, meta["name"].tolist()):
         lines.append(f"  {incomplete}")
     left_out = manifest["left_out"]
@@ -91,14 +100,6 @@ def check(name: str, frames: int, data: Path) -> Report:
         lines.append(f"  {reason}")
         differs.append(True)
     return Report(lines, not any(differs))
-
-
-def _finite(folder: Path, x: np.ndarray, meta: pd.DataFrame) -> None:
-    for start in range(0, len(x), 256):
-        finite = np.isfinite(x[start : start + 256]).all(axis=(1, 2, 3, 4))
-        if not finite.all():
-            name = meta["name"][start + int(np.argmin(finite))]
-            raise ValueError(f"{folder}: clip {name} holds numbers that are not finite; {store.command(folder)}")
 
 
 def _shape(meta: pd.DataFrame) -> list[str]:

@@ -6,13 +6,15 @@ import copy
 import gc
 import weakref
 
+import numpy as np
 import pytest
 import torch
 
 from backbones import STGCN
+from backbones.base import Features
 from methods import Encoder
 from protocols import Context, Splits, embed, features, knn, linear
-from protocols.features import calibrate, extract, extract_once
+from protocols.features import calibrate, extract, extract_once, represent
 from protocols.sgd import SGD
 from tests.protocols.small import method, splits
 
@@ -152,3 +154,20 @@ def test_only_the_last_encoder_is_remembered_and_no_data_set_is_kept_alive(extra
     del data
     gc.collect()
     assert alive() is None
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e30])
+def test_features_that_are_not_finite_are_an_error(value: float) -> None:
+    """Also those whose length is not: scaled to length 1 they would be zeros, and KNN would find neighbours."""
+    data, encoder = splits(), method("skeletonclr").encoder()
+    encoder.backbone.forward = lambda x: Features(x, x.new_full((len(x), 16), value))  # type: ignore[method-assign]
+    with pytest.raises(FloatingPointError, match=r"24 of 24 clips are not finite.*lower learning rate"):
+        represent(encoder, data.test, "joint", "backbone", CPU)
+
+
+def test_an_embedding_that_is_not_finite_is_an_error() -> None:
+    data, encoder = splits(), method("skeletonclr").encoder()
+    next(encoder.head.parameters()).data.fill_(np.nan)
+    represent(encoder, data.test, "joint", "backbone", CPU)
+    with pytest.raises(FloatingPointError, match="the features of 24 of 24 clips are not finite"):
+        represent(encoder, data.test, "joint", "embedding", CPU)

@@ -18,6 +18,7 @@ from methods.mhsam import AttentionMask
 from protocols import Context, Interrupted, knn
 from protocols.checkpoint import CheckpointError, load_encoder, load_training, save_training
 from protocols.files import replacing
+from protocols.fit import fit
 from protocols.pretrain import attention_path, encoder_path, pretrain
 from protocols.sgd import SGD
 from tests.protocols.small import method, splits
@@ -120,9 +121,43 @@ def test_a_loss_that_is_not_finite_is_named_with_its_step() -> None:
         train("skeletonclr", None, sgd=SGD(lr=1e30))
 
 
-def test_too_few_samples_for_a_batch() -> None:
-    from protocols.fit import fit
+def overflow(epochs: int = 1, **options: Any) -> None:
+    """Trains one weight on a finite loss of 1e30 times that weight: a step at the rate 1e10 leaves float32."""
+    module = torch.nn.Linear(1, 1, bias=False)
+    fit(
+        module,
+        lambda x, y, at, generator: {"loss": 1e30 * module.weight.sum()},
+        (torch.zeros(8, 1), torch.zeros(8)),
+        sgd=SGD(lr=1e10, milestones=(), momentum=0.0, weight_decay=0.0),
+        batch=8,
+        epochs=epochs,
+        seed=0,
+        run_id="pretrain-test",
+        **options,
+    )
 
+
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_weights_that_are_not_finite_after_a_finite_loss_are_named_with_the_epoch(epochs: int, tmp_path: Path) -> None:
+    context = Context(folder=tmp_path, checkpoint_seconds=0)
+    with pytest.raises(
+        FloatingPointError, match=r"^weight is not finite after epoch 1.*a lower learning rate \(now 1e"
+    ):
+        overflow(epochs, context=context)
+    assert not (tmp_path / "checkpoint.pt").exists(), "who goes on from it would fail again"
+
+
+def test_what_an_evaluation_finds_not_finite_is_named_with_the_epoch() -> None:
+    def poisoned(epoch: int, history: list[dict[str, Any]]) -> dict[str, Any]:
+        if epoch:
+            raise FloatingPointError("the features are not finite")
+        return {}
+
+    with pytest.raises(FloatingPointError, match=r"^after epoch 2: the features are not finite$"):
+        overflow(3, context=Context(), after_epoch=poisoned, rate=lambda epoch, history: 0.0)
+
+
+def test_too_few_samples_for_a_batch() -> None:
     with pytest.raises(ValueError, match="3 training samples do not fill one batch of 8"):
         fit(
             torch.nn.Linear(1, 1),

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmarks.throughput import plain_evaluation
-from protocols import Context, derive, linear
+from protocols import Context, Split, derive, linear
 from protocols.features import calibrate, extract
 from protocols.sgd import SGD
 from tests.protocols.small import method, splits
@@ -109,3 +109,20 @@ def test_divergence_is_an_error_that_says_what_to_do() -> None:
     features = torch.randn(16, 4) * 1e6
     with pytest.raises(FloatingPointError, match="lower its learning rate"):
         linear.train(features, torch.arange(16) % 3, 3, config, 0, lambda epoch, classifier: None)
+
+
+def test_a_last_step_that_overflows_after_a_finite_loss_is_an_error() -> None:
+    config = linear.Config(sgd=SGD(lr=1e38, milestones=(), momentum=0.0, weight_decay=0.0), epochs=1, batch=16)
+    features = torch.randn(16, 4, generator=torch.Generator().manual_seed(0)) * 1e3
+    with pytest.raises(FloatingPointError, match="weights are not finite after epoch 1; lower its learning rate"):
+        linear.train(features, torch.arange(16) % 3, 3, config, 0, lambda epoch, classifier: None)
+
+
+def test_scores_that_overflow_name_the_epoch() -> None:
+    data = splits()
+    encoder = method("skeletonclr").encoder()
+    config = replace(CONFIG, sgd=SGD(lr=1e37, milestones=(), momentum=0.0, weight_decay=0.0), batch=24, epochs=1)
+    calibrate(encoder, data.train, "joint", torch.device("cpu"))
+    far = Split(data.test.x * 1e6, data.test.y, data.test.rows)
+    with pytest.raises(FloatingPointError, match=r"after epoch 1: \d+ of 72 scores are not finite"):
+        linear.run(encoder, data._replace(test=far), "joint", 0, config, Context())

@@ -28,8 +28,13 @@ def test_ties_go_to_the_smaller_class() -> None:
 
 
 def test_scores_that_are_not_finite_are_an_error() -> None:
-    with pytest.raises(ValueError, match="1 of 4 scores are not finite"):
+    with pytest.raises(FloatingPointError, match="1 of 4 scores are not finite; a lower learning rate"):
         accuracies(np.array([[0, np.nan], [1, 2]]), np.array([0, 1]))
+
+
+def test_no_samples_are_an_error_and_no_mean_of_nothing() -> None:
+    with pytest.raises(ValueError, match="there is no test sample"):
+        accuracies(np.zeros((0, 3)), np.zeros(0, np.int64))
 
 
 def test_fusion_is_the_weighted_sum() -> None:

@@ -67,6 +67,18 @@ def test_a_class_without_a_label_is_reported() -> None:
     assert run(CONFIG).metrics["classes_without"] == 0
 
 
+def test_a_class_that_is_tested_and_never_trained_counts_as_one_without_labels() -> None:
+    data = splits(96)
+    known = data._replace(train=data.train._replace(rows=np.flatnonzero(data.train.y[:96] > 0)))
+    gentle = replace(CONFIG, finetune=replace(CONFIG.finetune, batchnorm="batch"))
+    assert semi.run(calibrated(known), known, "joint", 0, gentle, Context()).metrics["classes_without"] == 1
+    nowhere = known._replace(test=known.test._replace(rows=known.test.rows[known.test.y[known.test.rows] > 0]))
+    result = semi.run(calibrated(nowhere), nowhere, "joint", 0, gentle, Context())
+    assert result.metrics["classes_without"] == 0
+    assert result.per_class
+    assert np.isnan(result.per_class).tolist() == [True, False, False], "no sample, no accuracy"
+
+
 def test_more_labels_than_none_and_fewer_than_a_batch() -> None:
     # statistics of an encoder that knows nothing yet bear no frozen BatchNorm: it diverges for most seeds
     learning = replace(CONFIG, finetune=replace(CONFIG.finetune, batchnorm="batch", epochs=10))
