@@ -2,7 +2,7 @@
 
 What is trained says how one batch becomes named loss terms; everything that costs people weeks when it is
 wrong is here and tested once. Checkpoints fall on epoch boundaries and all randomness is derived from (seed, purpose,
-epoch), so a killed run goes on bit for bit. The host waits for the device once an epoch.
+epoch), so a killed run goes on bit for bit. The host waits for the device at the end of an epoch only.
 """
 
 from __future__ import annotations
