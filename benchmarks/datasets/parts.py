@@ -1,11 +1,14 @@
 """Loading, preprocessing and writing clips, part by part, in worker processes, with a journal of what is done.
 
 Why: a part is what a kill costs. Its clips are consecutive rows of x.npy, written to their places by whichever process
-did them; only then a line in the journal says so, with what was found. The journal outlives the process.
+did them; only then a line in the journal says so, with what was found and a checksum of both. The journal outlives the
+process; what does not agree with it any more is done again.
 """
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -28,6 +31,7 @@ from benchmarks.datasets.store import ARRAY
 PART = 64  # clips
 JOURNAL = "parts.jsonl"
 
+Noted = tuple[list["Found"], str]  # of a part: what was found, and a checksum of that and of its rows
 Found = dict[str, Any] | str  # what a clip turned out to be: recorded, length, persons, remark; or why it is left out
 Watch = Callable[[int, int], None]  # clips done, clips in all
 Shape = tuple[int, int, int, int]  # (3, T, V, M) of one row
@@ -52,15 +56,16 @@ def convert_parts(partial: Path, source: Source, shape: Shape, strict: bool, job
     journal, array = partial / JOURNAL, partial / ARRAY
     if not array.exists():
         journal.unlink(missing_ok=True)
-    done = _read_journal(journal)
-    todo = [
+    parts = [
         _Part(
             number, source.clips[start : start + PART], source.load, source.finished, shape, str(array),
             HEADER + start * row_bytes,
         )
         for number, start in enumerate(range(0, total, PART))
-        if number not in done
     ]  # fmt: skip
+    noted = _read_journal(journal)
+    done = {part.number: noted[part.number][0] for part in parts if _agrees(part, noted.get(part.number))}
+    todo = [part for part in parts if part.number not in done]
     unchecked = deque(range(-(-total // PART)) if strict else ())
 
     def refuse_bad() -> None:
@@ -77,9 +82,9 @@ def convert_parts(partial: Path, source: Source, shape: Shape, strict: bool, job
     count = sum(map(len, done.values()))
     watch(count, total)
     with journal.open("a", encoding="utf-8") as log:
-        for part, found in _work(todo, jobs if source.parallel else 1):
+        for part, (found, checksum) in _work(todo, jobs if source.parallel else 1):
             done[part.number] = found
-            log.write(json.dumps({"part": part.number, "found": found}) + "\n")
+            log.write(json.dumps({"part": part.number, "found": found, "sha256": checksum}) + "\n")
             log.flush()
             os.fsync(log.fileno())
             count += len(found)
@@ -88,16 +93,37 @@ def convert_parts(partial: Path, source: Source, shape: Shape, strict: bool, job
     return [what for number in sorted(done) for what in done[number]]
 
 
-def _read_journal(path: Path) -> dict[int, list[Found]]:
-    """Part number -> findings. A last line that a kill cut off is cut off for good."""
+def _read_journal(path: Path) -> dict[int, Noted]:
+    """Part number -> what is noted of it. A last line that a kill cut off is cut off; damaged ones are skipped."""
     if not path.exists():
         return {}
     content = path.read_bytes()
     whole = content[: content.rfind(b"\n") + 1]
     if whole != content:
         os.truncate(path, len(whole))
-    lines = (json.loads(line) for line in whole.splitlines())
-    return {line["part"]: line["found"] for line in lines}
+    noted = {}
+    for line in whole.splitlines():
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            entry = json.loads(line)
+            noted[entry["part"]] = (entry["found"], entry["sha256"])
+    return noted
+
+
+def _agrees(part: _Part, noted: Noted | None) -> bool:
+    """Whether the rows of a part are still those of which the journal speaks."""
+    if noted is None:
+        return False
+    found, checksum = noted
+    with open(part.array, "rb") as file:
+        file.seek(part.offset)
+        rows = file.read(4 * int(np.prod((len(part.clips), *part.shape))))
+    return checksum == _checksum(found, rows)
+
+
+def _checksum(found: list[Found], rows: bytes | memoryview) -> str:
+    digest = hashlib.sha256(json.dumps(found, sort_keys=True).encode())
+    digest.update(rows)
+    return digest.hexdigest()
 
 
 def _reserve(array: Path, size: int) -> None:
@@ -117,7 +143,7 @@ def _reserve(array: Path, size: int) -> None:
     os.close(handle)
 
 
-def _work(todo: Sequence[_Part], jobs: int) -> Iterator[tuple[_Part, list[Found]]]:
+def _work(todo: Sequence[_Part], jobs: int) -> Iterator[tuple[_Part, Noted]]:
     """Parts and what was found in them, in the order in which they are completed."""
     if jobs == 1 or len(todo) < 2:
         for part in todo:
@@ -138,7 +164,7 @@ def _work(todo: Sequence[_Part], jobs: int) -> Iterator[tuple[_Part, list[Found]
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _do(part: _Part) -> list[Found]:
+def _do(part: _Part) -> Noted:
     """Load, preprocess and write the clips of one part; zeros stand in the places of those that are left out."""
     block = np.zeros((len(part.clips), *part.shape), np.float32)
     found = [_one(clip, part, block[i]) for i, clip in enumerate(part.clips)]
@@ -151,7 +177,7 @@ def _do(part: _Part) -> list[Found]:
         os.fdatasync(handle)
     finally:
         os.close(handle)
-    return found
+    return found, _checksum(found, memoryview(block.data).cast("B"))
 
 
 def _one(clip: Clip, part: _Part, place: np.ndarray) -> Found:

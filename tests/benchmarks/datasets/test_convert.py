@@ -238,9 +238,9 @@ def test_a_kill_while_closing_does_no_harm(tmp_path: Path, monkeypatch: pytest.M
 
 def test_a_journal_that_was_cut_in_the_middle_of_a_line(tmp_path: Path) -> None:
     journal = tmp_path / parts.JOURNAL
-    journal.write_text(json.dumps({"part": 1, "found": ["a"]}) + '\n{"part": 0, "fou')
-    assert parts._read_journal(journal) == {1: ["a"]}
-    assert journal.read_text().endswith("]}\n")
+    journal.write_text(json.dumps({"part": 1, "found": ["a"], "sha256": "s"}) + '\n{"part": 0, "fou')
+    assert parts._read_journal(journal) == {1: (["a"], "s")}
+    assert journal.read_text().endswith('"s"}\n')
 
 
 def test_other_raw_files_start_anew_and_a_living_writer_is_left_alone(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -23,3 +24,29 @@ def test_strict_names_the_first_bad_clip_even_when_a_later_part_is_done_first(tm
     for _ in range(2):  # the second time, part of it comes from the journal
         with pytest.raises(ValueError, match=r"--strict: 0007\.txt: line 1: found nothing"):
             convert(tmp_path / "toy-8", source, jobs=jobs, strict=True, **FACTS)
+
+
+@pytest.mark.parametrize("victim", [parts.ARRAY, parts.JOURNAL])
+def test_what_was_damaged_since_is_done_again(tmp_path: Path, victim: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    calm, folder = tmp_path / "calm-8", tmp_path / "toy-8"
+    listed = [
+        Clip({"name": f"{i:04}", "label": i % 2, "subject": i}, (i, 0.0, str(tmp_path / "trace")), f"{i:04}.txt")
+        for i in range(2 * parts.PART)
+    ]
+    source = Source("slow", listed, partial(slow), "the same")
+    convert(calm, source, jobs=1, **FACTS)
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sys.modules[convert.__module__], "_close", die)
+        with pytest.raises(KeyboardInterrupt):
+            convert(folder, source, jobs=1, **FACTS)
+    (path,) = tmp_path.glob(f".toy-8.*.partial/{victim}")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 4] ^= 1
+    path.write_bytes(content)
+    convert(folder, source, jobs=1, **FACTS)
+    for file in calm.iterdir():
+        assert file.read_bytes() == (folder / file.name).read_bytes(), file.name
