@@ -129,6 +129,15 @@ def test_an_encrypted_member_is_named(tmp_path: Path) -> None:
         irds.source([path])
 
 
+@pytest.mark.parametrize("instruction", [b"B\xff\xff\xff\x3f", b"\x8e" + (2**30).to_bytes(8, "little")])
+def test_bytes_that_a_pickle_does_not_have_are_not_waited_for(instruction: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "a.pkl"
+    path.write_bytes(b"\x80\x04" + instruction + b"abc.")
+    assert memory(lambda: unpickle.load(path)) < 1_000_000
+    with pytest.raises(ValueError, match=r"a\.pkl is not a readable pickle, or is cut"):
+        unpickle.load(path)
+
+
 def test_a_pickle_of_ten_bytes_takes_no_gigabytes(tmp_path: Path) -> None:
     path = tmp_path / "a.pkl"
     path.write_bytes(b"\x80\x02]r\xff\xff\xff\x0f.")

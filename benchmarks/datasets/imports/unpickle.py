@@ -7,6 +7,7 @@ Nothing of numpy's own unpickling runs either: its few functions are replaced by
 
 from __future__ import annotations
 
+import os
 import pickle
 import pickletools
 from collections.abc import Callable
@@ -114,16 +115,28 @@ _KNOWN: dict[tuple[str, str], Callable[..., Any]] = {
 }
 
 
+class _Rest:
+    """A file of which no more is asked than it has: Python would take the memory before it looks."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file, self.size = file, os.fstat(file.fileno()).st_size
+        self.readline = file.readline
+
+    def read(self, count: int) -> bytes:
+        """Up to `count` bytes."""
+        return self.file.read(min(count, self.size - self.file.tell()))
+
+
 def _count(file: IO[bytes]) -> None:
     """Goes through the instructions of a pickle without following any, and refuses a place in its memory that no
     pickler uses: one instruction of five bytes makes Python reserve and fill as many gigabytes as it names."""
-    known = 0
+    known, rest = 0, _Rest(file)
     instructions = {opcode.code: opcode for opcode in pickletools.opcodes}
-    while (instruction := instructions[file.read(1).decode("latin1")]).name != "STOP":
+    while (instruction := instructions[rest.read(1).decode("latin1")]).name != "STOP":
         if instruction.name == "STRING":  # pickletools reads these as ASCII, but Python 2 wrote any letters
-            file.readline()
+            rest.readline()
             continue
-        argument = instruction.arg.reader(file) if instruction.arg else None  # pyright: ignore[reportCallIssue]
+        argument = instruction.arg.reader(rest) if instruction.arg else None  # pyright: ignore[reportCallIssue]
         if instruction.name in ("PUT", "BINPUT", "LONG_BINPUT"):
             if argument is None or argument > known:
                 raise Refused(f"place {argument} of a memory that has {known}")
