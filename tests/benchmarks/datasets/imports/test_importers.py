@@ -166,13 +166,12 @@ def test_rows_of_an_npz_in_any_order(tree: Path, tmp_path: Path) -> None:
 
 
 def test_a_large_member_is_streamed(tmp_path: Path) -> None:
-    """400 MB of rows in a file of half a megabyte; only one row at a time is in memory."""
+    """400 MB of rows in a file of six; only one row at a time is in memory."""
     import tracemalloc
 
     path = tmp_path / "NTU60_CS.npz"
     count, row = 2200, np.zeros((300, 150), np.float32)
-    row[:5] = 1.0
-    row[:5, 75:] = 0.0
+    row[:9, :75] = np.random.default_rng(0).normal(size=(9, 75))  # what packs better than any body is refused
     one_hot = np.zeros((count, 60))
     one_hot[:, 3] = 1.0
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as pack:
@@ -188,7 +187,7 @@ def test_a_large_member_is_streamed(tmp_path: Path) -> None:
     try:
         source = of_kind(imports.source(path, "ntu60", FRAMES))
         for clip in source.clips[::100]:
-            assert source.load(clip.place).x.shape == (3, 5, 25, 2)
+            assert source.load(clip.place).x.shape == (3, 9, 25, 2)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
