@@ -103,7 +103,7 @@ def _read_journal(path: Path) -> dict[int, Noted]:
         os.truncate(path, len(whole))
     noted = {}
     for line in whole.splitlines():
-        with contextlib.suppress(ValueError, KeyError, TypeError):
+        with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
             entry = json.loads(line)
             noted[entry["part"]] = (entry["found"], entry["sha256"])
     return noted

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.slurm.cluster import ClusterError
-from benchmarks.store import StoreError, write_json
+from benchmarks.store import MALFORMED, StoreError, write_json
 
 NEVER = "DependencyNeverSatisfied"  # squeue's reason for a job that will not start, where Slurm does not cancel it
 PATIENCE = 60  # seconds for an answer of Slurm's commands
@@ -49,7 +49,7 @@ class Submission:
             found = json.loads(path.read_text())
             tasks = tuple(tuple(task) for task in found["tasks"])
             return replace(cls(**found), tasks=tasks, tables=tuple(found["tables"]))
-        except (OSError, ValueError, TypeError, KeyError) as error:
+        except (OSError, *MALFORMED) as error:
             raise StoreError(f"{path} cannot be read: {error}") from error
 
 

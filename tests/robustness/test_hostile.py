@@ -17,11 +17,14 @@ import torch
 from safetensors.torch import save_file
 
 from benchmarks import scores
+from benchmarks.datasets import parts
 from benchmarks.datasets.imports import ctrgcn, unpickle
 from benchmarks.datasets.raw import irds, ntu
 from benchmarks.datasets.raw.found import content, files
 from benchmarks.datasets.source import BadClip
 from benchmarks.slurm import cluster
+from benchmarks.slurm.queue import Submission, folder_of
+from benchmarks.store import StoreError
 from protocols.checkpoint import Damaged, load_encoder, save_encoder
 
 CLIP = "101_18_0_1_1_stand.txt"
@@ -211,3 +214,15 @@ def test_a_line_end_in_cluster_toml_begins_no_line_of_a_script(text: str, messag
     path.write_text(text)
     with pytest.raises(cluster.ClusterError, match=rf"cluster\.toml.*{message}"):
         cluster.read(path)
+
+
+def test_json_of_any_depth_is_told(tmp_path: Path) -> None:
+    deep = "[" * 100_000
+    path = folder_of(tmp_path, "pretrain-0") / "array.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(deep)
+    with pytest.raises(StoreError, match=r"array\.json cannot be read"):
+        Submission.read(tmp_path, "pretrain-0")
+    journal = tmp_path / "parts.jsonl"
+    journal.write_text(f"{deep}\n")
+    assert parts._read_journal(journal) == {}
