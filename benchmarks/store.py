@@ -72,7 +72,7 @@ class Store:
         """
         with contextlib.suppress(OSError, StoreError):
             for run_id in run_ids:
-                if not (self.folder(run_id) / "claim").exists():
+                if not any((self.folder(run_id) / name).exists() for name in ("claim", "checkpoint.pt")):
                     continue
                 with self.claim(run_id) as ours:
                     if ours and (record := self.brief(run_id)) and record["status"] == "ok":

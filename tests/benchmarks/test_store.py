@@ -184,3 +184,12 @@ def test_two_processes_prepare_a_folder_at_once(store: Store, monkeypatch: pytes
 
     monkeypatch.setattr(Path, "unlink", after_the_other)
     store.prepare()
+
+
+def test_a_checkpoint_that_could_not_be_removed_goes_with_the_next_command(store: Store) -> None:
+    store.write_record({"run": "a", "status": "ok", "metrics": {}})
+    left = store.folder("a") / "checkpoint.pt"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"")
+    store.tidy(["a"])
+    assert not left.exists()
