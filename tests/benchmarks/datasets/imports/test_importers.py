@@ -191,7 +191,7 @@ def test_a_large_member_is_streamed(tmp_path: Path) -> None:
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < 40e6
+    assert peak < 80e6, "a seek in a zip file reads 16 MB at a time"
 
 
 def test_what_no_importer_knows_is_left_to_the_raw_readers(tree: Path, tmp_path: Path) -> None:
