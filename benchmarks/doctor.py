@@ -142,7 +142,7 @@ def _locks_and_clock(out: Path) -> Iterator[Finding]:
     with tempfile.NamedTemporaryFile(dir=out, prefix=".doctor.", suffix=".tmp") as file:
         path = Path(file.name)
         error = unlockable(path)
-        kind, options = mount_of(path, _text(Path("/proc/self/mountinfo")))
+        kind, options = mount_of(path, limits.text_of(Path("/proc/self/mountinfo")))
         yield checks.locks(str(error) if error else None, error is None and _exclusive(path), kind, options)
         before = time.time()
         file.write(b"\0")
@@ -174,13 +174,6 @@ def mount_of(path: Path, mounts: str) -> tuple[str, list[str]]:
         if path.resolve().is_relative_to(point) and len(point) >= len(best):
             best, (kind, _, options) = point, about.split(" ", 2)
     return kind, options.split(",")
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError:
-        return ""
 
 
 def _gpus() -> list[Gpu]:

@@ -30,7 +30,7 @@ def cores(system: Path = ROOT) -> int:
 
 def memory(system: Path = ROOT) -> Memory | None:
     """Memory of the machine, or what its control groups leave of it; None where the system does not tell."""
-    lines = _text(system / "proc/meminfo").splitlines()
+    lines = text_of(system / "proc/meminfo").splitlines()
     told = {name: 1024 * int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines)}
     if not {"MemTotal", "MemAvailable"} <= told.keys():
         return None
@@ -47,16 +47,16 @@ def memory(system: Path = ROOT) -> Memory | None:
 def _quotas(system: Path) -> Iterator[float]:
     """Cores that each control group of this process allows; nothing where there is no quota."""
     for folder in _folders(system, "cpu"):
-        quota, _, period = _text(folder / "cpu.max").strip().partition(" ")
+        quota, _, period = text_of(folder / "cpu.max").strip().partition(" ")
         if not quota:
-            quota, period = (_text(folder / f"cpu.cfs_{name}_us").strip() for name in ("quota", "period"))
+            quota, period = (text_of(folder / f"cpu.cfs_{name}_us").strip() for name in ("quota", "period"))
         if quota.isdecimal() and period.isdecimal() and int(period):  # without a quota it says "max", or -1
             yield int(quota) / int(period)
 
 
 def _folders(system: Path, controller: str) -> Iterator[Path]:
     """The folders of this process's control groups and of all above them, in either version of control groups."""
-    for line in _text(system / "proc/self/cgroup").splitlines():
+    for line in text_of(system / "proc/self/cgroup").splitlines():
         _, controllers, name = line.split(":", 2)
         if controllers and controller not in controllers.split(","):
             continue
@@ -69,18 +69,18 @@ def _folders(system: Path, controller: str) -> Iterator[Path]:
 
 def _cached(folder: Path) -> int:
     """Bytes of files that count as used and are given back as soon as somebody wants memory."""
-    lines = (line.split() for line in _text(folder / "memory.stat").splitlines())
+    lines = (line.split() for line in text_of(folder / "memory.stat").splitlines())
     told = {words[0]: int(words[1]) for words in lines if len(words) == 2}
     return told.get("total_inactive_file", told.get("inactive_file", 0))
 
 
 def _number(path: Path) -> int | None:
-    text = _text(path).strip()
+    text = text_of(path).strip()
     return int(text) if text.isdecimal() else None
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
     """The content of a file of the system; "" where there is none."""
     with contextlib.suppress(OSError, ValueError):
-        return path.read_text()
+        return path.readtext_of()
     return ""

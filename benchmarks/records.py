@@ -15,7 +15,7 @@ HASHED = re.compile(r"[a-z]+-[0-9a-f]{16}")  # an id as runs.py makes them
 
 
 def digest(record: dict[str, Any]) -> str:
-    """By which a record that was changed later is known."""
+    """By which a record, or a manifest or other dict of JSON, that was changed later is known."""
     text = json.dumps({k: v for k, v in record.items() if k != "digest"}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 

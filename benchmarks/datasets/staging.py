@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.datasets.store import ARRAY, MANIFEST, META, SCHEMA, digest, sha256
+from benchmarks.datasets.store import ARRAY, MANIFEST, META, SCHEMA, sha256
+from benchmarks.records import digest
 
 HEADER = 128  # bytes of the .npy header: fixed, so that rows have their place before their number is known
 

@@ -24,6 +24,8 @@ import numpy as np
 if TYPE_CHECKING:
     import pandas as pd
 
+from benchmarks.records import digest
+
 SCHEMA = 1
 ARRAY, META, MANIFEST = "x.npy", "meta.csv", "manifest.json"
 REQUIRED = ("name", "label", "subject")
@@ -60,12 +62,6 @@ def sha256(path: Path) -> str:
 def _sha256_once(path: Path, inode: int, changed: int, size: int) -> str:
     """The checksum of a file that looks unchanged: computed once per process (NTU-120 is 4 GB)."""
     return sha256(path)
-
-
-def digest(manifest: dict[str, Any]) -> str:
-    """By which a manifest that was changed later is known."""
-    text = json.dumps({key: value for key, value in manifest.items() if key != "digest"}, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -15,8 +15,9 @@ from benchmarks.execute import Machine
 from benchmarks.plan import Plan
 from benchmarks.provenance import code, environment
 from benchmarks.recipes import Settings
+from benchmarks.records import SCHEMA, digest
 from benchmarks.runs import Evaluate, Pretrain, Run, label
-from benchmarks.store import SCHEMA, Store, digest
+from benchmarks.store import Store
 from benchmarks.tables import TABLES
 
 MONITORED = ("knn10", "knn20", "knn40")
@@ -24,28 +25,38 @@ MONITORED = ("knn10", "knn20", "knn40")
 
 def fill(root: Path, records: int) -> int:
     """Writes so many records below `root`; returns how many seeds of every table are complete, at least 1."""
-    metrics: dict[str, set[str]] = {}
     wanted: dict[str, Run] = {}
     plan, seeds = Plan.of((), Settings()), 0
     while len(wanted) < records:
         plan = Plan.of(TABLES.values(), Settings(seeds=tuple(range(seeds + 1))))
         wanted |= plan.runs  # what fewer seeds wanted stays in front
         seeds += len(plan.runs) <= records
-    for cells in plan.tables.values():
-        for cell in cells:
-            for run in cell.seeds:
-                metrics.setdefault(run.id, set()).add(cell.metric)
+    metrics = metrics_of(plan)
     store = Store(root)
     store.prepare()
     rng = random.Random(0)
     for run_id, run in islice(wanted.items(), records):
-        record = _record(run, sorted(metrics.get(run_id, ())), rng)
-        text = json.dumps(record | {"digest": digest(record)}, indent=1, sort_keys=True)
-        (store.records / f"{run_id}.json").write_text(text + "\n")  # not Store's way: it waits for the disk each time
+        put(store, record_of(run, sorted(metrics.get(run_id, ())), rng))
     return max(1, seeds)
 
 
-def _record(run: Run, metrics: list[str], rng: random.Random) -> dict[str, Any]:
+def metrics_of(plan: Plan) -> dict[str, set[str]]:
+    """The metrics that cells read, by run id."""
+    found: dict[str, set[str]] = {}
+    for cells in plan.tables.values():
+        for cell in cells:
+            for run in cell.seeds:
+                found.setdefault(run.id, set()).add(cell.metric)
+    return found
+
+
+def put(store: Store, record: dict[str, Any]) -> None:
+    """Writes a record, but not in the store's way, which waits for the disk each time."""
+    text = json.dumps(record | {"digest": digest(record)}, indent=1, sort_keys=True)
+    (store.records / f"{record['run']}.json").write_text(text + "\n")
+
+
+def record_of(run: Run, metrics: list[str], rng: random.Random) -> dict[str, Any]:
     """As execute.py writes it for a run that went well."""
     entries, epochs = ["lr", "loss"], getattr(getattr(run, "config", None), "epochs", 0)
     if isinstance(run, Pretrain):

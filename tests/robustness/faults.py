@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.robustness.damage import cut, replace_by_noise
 from tests.robustness.processes import alive, kill, workers_of
 
 REPO = Path(__file__).resolve().parents[2]
@@ -120,17 +121,12 @@ class Disturber:
         return kill(parent, signal.SIGKILL if kind == "kill parent" else signal.SIGTERM)
 
     def _damage(self, out: Path) -> Path | None:
-        """Cuts a file in half, or fills its first half with nonsense; which file it was."""
+        """Cuts a file, or fills it with nonsense; which file it was."""
         files = sorted(p for p in out.rglob("*") if p.is_file() and p.name != "claim" and p.stat().st_size)
         if not files:
             return None
         path = self.dice.choice(files)
-        half = max(1, path.stat().st_size // 2)
-        with path.open("r+b") as file:
-            if self.dice.random() < 0.5:
-                file.truncate(half)
-            else:
-                file.write(self.dice.randbytes(half))
+        self.dice.choice((cut, replace_by_noise))(path, (), self.dice)
         return path
 
     def _obey(self, out: Path, damaged: set[Path]) -> None:

@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.robustness.folder import contents, differences
+from tests.robustness.processes import workers_of
 
 REPO = Path(__file__).resolve().parent.parent.parent
 TABLE = ["run", "--table", "7", "--scale", "smoke", "--jobs", "2"]
@@ -69,16 +70,6 @@ def session(leader: int) -> list[int]:
             if int(owner) == leader and state not in "ZX":
                 found.append(int(place.name))
     return sorted(found, key=lambda process: process != leader)
-
-
-def workers(leader: int) -> list[int]:
-    """The worker processes of a command."""
-    found = []
-    for process in session(leader)[1:]:
-        with contextlib.suppress(OSError):
-            if b"spawn_main" in Path(f"/proc/{process}/cmdline").read_bytes():
-                found.append(process)
-    return found
 
 
 class Trials:
@@ -149,7 +140,7 @@ class Trials:
     def _strike(self, process: subprocess.Popen[bytes]) -> str:
         """Sends a signal to somebody, and sees that the command keeps its promise. Returns what was done."""
         number, victim = self.random.choice(SIGNALS), self.random.choice(VICTIMS)
-        crew = workers(process.pid) if number == signal.SIGKILL and victim == "worker" else []
+        crew = workers_of(process.pid) if number == signal.SIGKILL and victim == "worker" else []
         if victim == "worker" and not crew:
             victim = "parent"
         what = f"{number.name} {victim}"

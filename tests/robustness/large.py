@@ -8,7 +8,6 @@ Records are invented, the commands are real. What must come out is counted here,
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import shutil
 import subprocess
@@ -21,14 +20,13 @@ from typing import Any, NamedTuple
 
 from benchmarks.plan import Plan
 from benchmarks.recipes import Settings
-from benchmarks.records import SCHEMA, digest
-from benchmarks.runs import Evaluate, Pretrain, Run, label
+from benchmarks.runs import Evaluate, Pretrain, Run
 from benchmarks.store import Store
 from benchmarks.tables import TABLES
+from benchmarks.throughput import filled
 
 REPO = Path(__file__).resolve().parents[2]
 SCALE = "smoke"
-MONITORED = ("knn10", "knn20", "knn40")
 ERRORS = (  # with numbers and ids that differ from run to run, as real ones have
     "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate {n} MiB. GPU 0 has {n}.{n} GiB free.",
     "FloatingPointError: the loss is nan after {n} epochs",
@@ -79,15 +77,13 @@ def fill(
     spared = [run_id for run_id in last if run_id not in bad and isinstance(plan.runs[run_id], Evaluate)][:spare]
     missing = blocked | set(spared)
     todo = set(spared).union(*({parent.id for parent in plan.runs[run_id].parents} for run_id in spared))
-    metrics = _metrics(plan)
+    metrics = filled.metrics_of(plan)
     store = Store(out / SCALE)
     store.prepare()
     for run_id, run in plan.runs.items():
         if run_id in missing:
             continue
-        record = _record(run, metrics.get(run_id, set()), run_id in bad, rng)
-        text = json.dumps(record | {"digest": digest(record)}, indent=1, sort_keys=True)
-        (store.records / f"{run_id}.json").write_text(text)  # not Store's way: it waits for the disk each time
+        filled.put(store, _record(run, metrics.get(run_id, set()), run_id in bad, rng))
     return Filled(out, seeds, len(plan.runs) - len(missing), frozenset(bad), frozenset(missing), frozenset(todo))
 
 
@@ -111,37 +107,14 @@ def _blocked(plan: Plan, failed: int) -> set[str]:
     return found - bad
 
 
-def _metrics(plan: Plan) -> dict[str, set[str]]:
-    """The metrics that cells read, by run."""
-    found: dict[str, set[str]] = {}
-    for cells in plan.tables.values():
-        for cell in cells:
-            for run in cell.seeds:
-                found.setdefault(run.id, set()).add(cell.metric)
-    return found
-
-
 def _record(run: Run, metrics: set[str], failed: bool, rng: random.Random) -> dict[str, Any]:
-    """As execute.py writes it, without what is long."""
-    common = {
-        "schema": SCHEMA,
-        "run": run.id,
-        "kind": type(run).__name__,
-        "label": label(run),
-        "spec": run.spec(),
-        "parents": [parent.id for parent in run.parents],
-        "environment": {"device": "cpu", "threads": 1, "cpu": "invented", "cores": 2},
-        "code": {"sources": "0" * 16, "commit": None, "dirty": None},
-        "data": None,
-        "seconds": 1.0,
-        "finished": "2026-01-01T00:00:00+00:00",
-    }
-    if failed:
-        error = rng.choice(ERRORS).format(n=rng.randrange(1, 1000), run=run.id)
-        return common | {"status": "failed", "error": error, "traceback": "Traceback\n" * 20}
-    if isinstance(run, Pretrain):
-        metrics = metrics | {*MONITORED, *(f"best_{name}" for name in MONITORED)}
-    return common | {"status": "ok", "metrics": {name: rng.random() for name in metrics or ["top1"]}}
+    """As execute.py writes it."""
+    record = filled.record_of(run, sorted(metrics), rng)
+    if not failed:
+        return record
+    kept = {key: value for key, value in record.items() if key not in ("metrics", "history", "per_class")}
+    error = rng.choice(ERRORS).format(n=rng.randrange(1, 1000), run=run.id)
+    return kept | {"status": "failed", "error": error, "traceback": "Traceback\n" * 20}
 
 
 def look(filled: Filled, command: Command) -> tuple[list[Look], list[str]]:
