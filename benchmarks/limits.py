@@ -82,5 +82,5 @@ def _number(path: Path) -> int | None:
 def text_of(path: Path) -> str:
     """The content of a file of the system; "" where there is none."""
     with contextlib.suppress(OSError, ValueError):
-        return path.readtext_of()
+        return path.read_text()
     return ""
