@@ -16,21 +16,22 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from benchmarks import limits, recipes
+from benchmarks import recipes
 from benchmarks.datasets import catalog
 from benchmarks.datasets import store as prepared
-from benchmarks.execute import Machine
-from benchmarks.index import Picture, render_index
-from benchmarks.local import DAMAGED, devices_of, run_all
+from benchmarks.machine import limits
 from benchmarks.names import UnknownName
-from benchmarks.outcomes import Records, summary
-from benchmarks.overview import Overview
-from benchmarks.plan import Plan
-from benchmarks.progress import Reporter
+from benchmarks.pages.index import Picture, render_index
+from benchmarks.pages.outcomes import Records, summary
+from benchmarks.pages.render import render_table
+from benchmarks.planning.plan import Plan
 from benchmarks.recipes import Settings
-from benchmarks.render import render_table
+from benchmarks.records.overview import Overview
+from benchmarks.records.store import Store, StoreError, write_text
+from benchmarks.running.execute import Machine
+from benchmarks.running.local import DAMAGED, devices_of, run_all
+from benchmarks.running.progress import Reporter
 from benchmarks.runs import Fuse, Run
-from benchmarks.store import Store, StoreError, write_text
 from benchmarks.tables import Cell, Skip, TableSpec
 
 ROUNDS = 5  # a fusion may meet damaged scores, then a damaged encoder, then a damaged checkpoint
@@ -180,7 +181,6 @@ class Campaign:
         on_gpu = machine.device.startswith("cuda")
         by_default = len(devices) if on_gpu else max(1, limits.cores() // machine.threads)
         self.store.prepare()
-        machine.save(self.store.root)  # for execute(root, run_id) elsewhere; these workers are told directly
         for _ in range(ROUNDS):
             for run in todo:
                 self.store.write_spec(run)

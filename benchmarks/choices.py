@@ -16,7 +16,7 @@ from benchmarks import recipes
 from benchmarks.datasets import catalog
 from benchmarks.names import known
 from benchmarks.recipes import Settings
-from benchmarks.sizes import SIZES
+from benchmarks.recipes.sizes import SIZES
 from benchmarks.tables.base import Cell, unsupported
 from methods import METHODS
 

@@ -11,23 +11,25 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from benchmarks import choices, forecast, limits, recipes
+from benchmarks import choices, recipes
 from benchmarks.campaign import Campaign, file_of, find_run, root_of, scale_for
 from benchmarks.choices import UsageError
-from benchmarks.cost import MACHINE
 from benchmarks.datasets import catalog
-from benchmarks.doctor import doctor
-from benchmarks.execute import Machine
+from benchmarks.doctor.look import doctor
+from benchmarks.machine import limits
 from benchmarks.names import UnknownName, known
-from benchmarks.outcomes import last_line
-from benchmarks.plan import Plan
-from benchmarks.progress import clip_bar, clock, lasting
+from benchmarks.pages.outcomes import last_line
+from benchmarks.planning.cost import MACHINE
+from benchmarks.planning.plan import Plan
 from benchmarks.recipes import Settings
+from benchmarks.records.store import Store, StoreError, write_text
+from benchmarks.running.execute import Machine
+from benchmarks.running.progress import clip_bar, clock, lasting
 from benchmarks.runs import label
+from benchmarks.slurm import forecast
 from benchmarks.slurm.cluster import ClusterError, read
 from benchmarks.slurm.submit import submit
 from benchmarks.status import standing
-from benchmarks.store import Store, StoreError, write_text
 from benchmarks.tables import TABLES, TableSpec
 from benchmarks.tables.settings import render_settings, settings_tables
 from methods.kernels import unsupported
@@ -227,9 +229,9 @@ def render(arguments: argparse.Namespace) -> int:
 
 def figure(arguments: argparse.Namespace) -> int:
     """Does what a picture still needs, and draws it."""
-    from benchmarks.figures import command
+    from benchmarks import drawing  # brings matplotlib
 
-    return command.figure(arguments, _device(arguments.device), _console())
+    return drawing.figure(arguments, _device(arguments.device), _console())
 
 
 def data(arguments: argparse.Namespace) -> int:

@@ -1,23 +1,18 @@
-"""What can be run: Pretrain, Untrained, Evaluate, Fuse. Frozen, fully resolved, content-addressed.
+"""What can be run: Pretrain, Evaluate, Fuse; and what an evaluation can judge besides: Untrained, Raw.
 
-A run's identity is the sha256 of its canonical form: every setting with its default written out, and the REVISION of
-method, backbone, protocol and data set. Never a difference from defaults, never a path, a device or a number of
-workers. The same run wanted by five tables is one run.
+Frozen, fully resolved, known by their canonical form (canonical.py). The same run wanted by five tables is one run.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, is_dataclass
-from functools import cache, cached_property
-from json.encoder import encode_basestring_ascii
 from typing import Any, Literal
 
 from backbones import BACKBONES
+from benchmarks.canonical import Identified
 from benchmarks.datasets import catalog
 from methods import METHODS, moco
 from protocols import PROTOCOLS, fuse, knn, pretrain
@@ -41,30 +36,8 @@ class Data:
         return {"data": catalog.revision(self.name, self.standin)}
 
 
-class _Run:
-    """Identity and canonical form, shared by all kinds of runs."""
-
-    @cached_property
-    def id(self) -> str:
-        """kind-xxxxxxxxxxxxxxxx, 64 bits of the sha256 of the canonical form."""
-        return f"{type(self).__name__.lower()}-{hashlib.sha256(self._text.encode()).hexdigest()[:16]}"
-
-    @cached_property
-    def _text(self) -> str:
-        """The spec as JSON, keys sorted; a pretraining's is made once for all that judge it."""
-        parts = {name: _json(getattr(self, name)) for name in _names(type(self))}
-        parts["kind"] = _json(type(self).__name__)
-        parts["revisions"] = _object({name: _json(number) for name, number in self.revisions.items()})
-        return _object(parts)
-
-    def spec(self) -> dict[str, Any]:
-        """The canonical form: nested dicts, lists, strings and numbers, everything included."""
-        return _plain(self)
-
-    @property
-    def revisions(self) -> dict[str, int]:
-        """REVISION of everything whose change changes the numbers."""
-        raise NotImplementedError
+class _Run(Identified):
+    """What all kinds of runs have besides an identity."""
 
     @property
     def parents(self) -> tuple[Run, ...]:
@@ -201,49 +174,11 @@ def label(run: Run | Untrained | Raw) -> str:
             return f"fuse {streams} of {label(run.members[0].encoder)}"
 
 
-def _plain(value: Any) -> Any:
-    """Dataclasses to dicts (runs with kind and revisions), tuples to lists; anything else must be a JSON scalar."""
-    if is_dataclass(value) and not isinstance(value, type):
-        plain = {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
-        if isinstance(value, _Run):
-            plain |= {"kind": type(value).__name__, "revisions": value.revisions}
-        return plain
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    raise TypeError(f"{type(value).__name__} has no canonical form: {value!r}")
-
-
-@cache
-def _names(cls: type[Any]) -> tuple[str, ...]:
-    return tuple(sorted(f.name for f in fields(cls)))
-
-
-def _object(parts: dict[str, str]) -> str:
-    return "{" + ",".join([f'"{name}":{parts[name]}' for name in sorted(parts)]) + "}"
-
-
-_SCALARS: dict[type, Callable[[Any], str]] = {
-    str: encode_basestring_ascii,
-    int: int.__repr__,
-    float: json.JSONEncoder(allow_nan=False).encode,
-}
-
-
-def _json(value: Any) -> str:
-    """json.dumps(_plain(value)), fast: thousands of runs are hashed before a plan is printed."""
-    if encode := _SCALARS.get(type(value)):
-        return encode(value)
-    if isinstance(value, _Run):
-        return value._text
-    if isinstance(value, tuple):
-        return f"[{','.join([_json(item) for item in value])}]"
-    if is_dataclass(value) and not isinstance(value, type):
-        if "_json" not in vars(value):  # configs are frozen, and thousands of runs share them
-            vars(value)["_json"] = _object({name: _json(getattr(value, name)) for name in _names(type(value))})
-        return vars(value)["_json"]
-    return json.dumps(_plain(value), allow_nan=False)
+def closure(run: Run) -> Iterator[Run]:
+    """A run after everything that it needs; what several need, several times."""
+    for parent in run.parents:
+        yield from closure(parent)
+    yield run
 
 
 def from_spec(spec: dict[str, Any]) -> Any:

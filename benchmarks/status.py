@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from benchmarks.campaign import Campaign
-from benchmarks.markdown import plain
-from benchmarks.outcomes import alike, last_line
+from benchmarks.pages.markdown import plain
+from benchmarks.pages.outcomes import alike, last_line
+from benchmarks.records.store import Store
 from benchmarks.runs import Pretrain, Run, label
 from benchmarks.slurm.cluster import ClusterError
 from benchmarks.slurm.queue import Job, Queue, logs_of, look
-from benchmarks.store import Store
 
 STATES = ("done", "running", "queued", "failed", "missing")
 SHOWN = 10  # lines about runs of one state

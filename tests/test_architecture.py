@@ -31,6 +31,36 @@ def test_a_floor_imports_only_floors_below(floor: int) -> None:
         assert not imported(path) & above, path
 
 
+# benchmarks/ from the lowest room to the highest: each imports, also inside a function, only what stands before it.
+ROOMS = (
+    "names", "digest", "canonical", "machine", "datasets", "runs", "recipes", "tables", "pages", "records", "planning",
+    "running", "figures", "campaign", "choices", "slurm", "doctor", "drawing", "status", "throughput", "arguments",
+    "commands",
+)  # fmt: skip
+
+
+def rooms_of(path: Path) -> Iterator[str]:
+    """The rooms of benchmarks/ that a file imports, but not for its annotations alone."""
+    tree = ast.parse(path.read_text())
+    guards = (node for node in ast.walk(tree) if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
+    unseen = {id(inner) for guard in guards for inner in ast.walk(guard)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and id(node) not in unseen and (node.module or "").startswith("benchmarks"):
+            names = [alias.name for alias in node.names] if node.module == "benchmarks" else [str(node.module)[11:]]
+            yield from (name.partition(".")[0] for name in names)
+
+
+def test_rooms_of_benchmarks_import_only_rooms_below() -> None:
+    folder = REPO / "benchmarks"
+    found = {path.name.removesuffix(".py") for path in folder.iterdir() if path.suffix in ("", ".py")}
+    assert found - {"__init__", "__pycache__"} == set(ROOMS)
+    for path in sorted(folder.rglob("*.py")):
+        room = path.relative_to(folder).parts[0].removesuffix(".py")
+        if room != "__init__":
+            below = {room, *ROOMS[: ROOMS.index(room)]}
+            assert set(rooms_of(path)) <= below, f"{path} imports {sorted(set(rooms_of(path)) - below)} from above"
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(REPO).as_posix())
 def test_a_file_is_short_and_says_what_it_is(path: Path) -> None:
     text = path.read_text()

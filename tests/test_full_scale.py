@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import bench
-from benchmarks.store import Store
+from benchmarks.records.store import Store
 from tests.benchmarks.datasets.raw.ntu_files import irds_tree
 
 SHORT = [

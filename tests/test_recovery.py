@@ -86,23 +86,23 @@ def test_a_second_call_renders_without_training(undisturbed: tuple[Path, str]) -
     assert stamps == {path: path.stat().st_mtime_ns for path in (out / "smoke" / "records").glob("*.json")}
 
 
-def test_root_and_run_id_are_all_that_execute_needs(undisturbed: tuple[Path, str], tmp_path: Path) -> None:
-    from benchmarks.execute import execute
-    from benchmarks.store import Store
+def test_root_run_id_and_machine_are_all_that_execute_needs(undisturbed: tuple[Path, str], tmp_path: Path) -> None:
+    from benchmarks.records.store import Store
+    from benchmarks.running.execute import Machine, execute
 
     out = tmp_path / "out"
     shutil.copytree(undisturbed[0], out)
     store = Store(out / "smoke")
     before = next(record for record in store.all().values() if record["kind"] == "Evaluate")
     (store.records / f"{before['run']}.json").unlink()
-    assert execute(str(store.root), before["run"]) == "ok"
+    assert execute(str(store.root), before["run"], Machine()) == "ok"
     after = store.record(before["run"])
     assert after is not None
     assert after["metrics"] == before["metrics"]
 
 
 def test_a_failed_run_is_told_and_leaves_its_siblings(undisturbed: tuple[Path, str], tmp_path: Path) -> None:
-    from benchmarks.store import Store
+    from benchmarks.records.store import Store
 
     out = tmp_path / "out"
     shutil.copytree(undisturbed[0], out)

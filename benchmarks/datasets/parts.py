@@ -22,11 +22,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import workers
 from benchmarks.datasets.preprocess import FARTHEST, JOINTS, preprocess, valid_length
 from benchmarks.datasets.source import Clip, Loaded, Source
 from benchmarks.datasets.staging import HEADER
 from benchmarks.datasets.store import ARRAY
+from benchmarks.machine import workers
 
 PART = 64  # clips
 JOURNAL = "parts.jsonl"

@@ -12,12 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks import limits
 from benchmarks.datasets import catalog, imports, store
 from benchmarks.datasets.convert import convert
 from benchmarks.datasets.parts import Watch
 from benchmarks.datasets.raw import irds, ntu, ntu_names, pku
 from benchmarks.datasets.source import Source
+from benchmarks.machine import limits
 from benchmarks.names import known
 
 

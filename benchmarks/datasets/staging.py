@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.datasets.store import ARRAY, MANIFEST, META, SCHEMA, sha256
-from benchmarks.records import digest
+from benchmarks.digest import digest
 
 HEADER = 128  # bytes of the .npy header: fixed, so that rows have their place before their number is known
 

@@ -24,7 +24,7 @@ import numpy as np
 if TYPE_CHECKING:
     import pandas as pd
 
-from benchmarks.records import digest
+from benchmarks.digest import digest
 
 SCHEMA = 1
 ARRAY, META, MANIFEST = "x.npy", "meta.csv", "manifest.json"

@@ -14,11 +14,11 @@ from matplotlib.ticker import MaxNLocator
 from backbones.streams import to_stream
 from benchmarks import recipes
 from benchmarks.datasets import catalog
-from benchmarks.execute import build_method, header_of
 from benchmarks.figures import skeletons
 from benchmarks.figures.base import Absent, Drawing
 from benchmarks.figures.style import FAINT, GREY, SIDE, WIDTH, Page, title_of
 from benchmarks.recipes import Settings
+from benchmarks.running.execute import build_method, header_of
 from benchmarks.runs import Pretrain, Run
 from benchmarks.tables import TABLES
 from methods import Encoder

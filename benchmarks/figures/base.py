@@ -11,8 +11,8 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from benchmarks.recipes import Settings
+from benchmarks.records.store import Store
 from benchmarks.runs import Run
-from benchmarks.store import Store
 from benchmarks.tables import TableSpec
 
 

@@ -12,9 +12,8 @@ from matplotlib.lines import Line2D
 from benchmarks.datasets import catalog
 from benchmarks.figures.base import Drawing, said
 from benchmarks.figures.style import FAINT, GREY, INK, SIDE, WIDTH, Look, Page, look
-from benchmarks.plan import closure
 from benchmarks.recipes import Settings
-from benchmarks.runs import Pretrain, Run
+from benchmarks.runs import Pretrain, Run, closure
 from benchmarks.tables import TABLES
 from methods import METHODS
 

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 
 from benchmarks.figures.base import Drawing, said
 from benchmarks.figures.style import FAINT, GREY, INK, SIDE, WIDTH, Page, look, name_of
-from benchmarks.outcomes import Outcome, outcomes
+from benchmarks.pages.outcomes import Outcome, outcomes
 from benchmarks.recipes import Settings
 from benchmarks.runs import Run
 from benchmarks.tables import TABLES

@@ -21,13 +21,13 @@ import submitit
 from rich.console import Console
 
 from benchmarks.campaign import Campaign
-from benchmarks.execute import Machine, execute
-from benchmarks.progress import Reporter, clock
 from benchmarks.recipes import Settings
+from benchmarks.records.store import Store
+from benchmarks.running.execute import Machine, execute
+from benchmarks.running.progress import Reporter, clock
 from benchmarks.runs import Run, label
 from benchmarks.slurm.cluster import ClusterError
 from benchmarks.slurm.queue import PATIENCE, Attempt, Submission, ask, attempt, folder_of
-from benchmarks.store import Store
 from benchmarks.tables import TABLES
 
 GRACE = 3600.0  # seconds, more than Slurm leaves to preempted jobs
@@ -140,7 +140,7 @@ class Task:
             if self.leave():
                 return "interrupted"
             try:
-                status = execute(str(self.root), run.id, report, self.machine, self.leave)
+                status = execute(str(self.root), run.id, self.machine, report, self.leave)
             except (OSError, RuntimeError, MemoryError) as error:  # this machine's fault: no record, see execute
                 self.lost.append(f"lost: {label(run)}: {error or type(error).__name__}")
                 return self.lost[-1]

@@ -14,8 +14,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmarks.records.store import MALFORMED, StoreError, write_json
 from benchmarks.slurm.cluster import ClusterError
-from benchmarks.store import MALFORMED, StoreError, write_json
 
 NEVER = "DependencyNeverSatisfied"  # squeue's reason for a job that will not start, where Slurm does not cancel it
 PATIENCE = 60  # seconds for an answer of Slurm's commands

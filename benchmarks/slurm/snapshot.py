@@ -11,8 +11,8 @@ import secrets
 import shutil
 from pathlib import Path
 
-from benchmarks.provenance import FLOORS, REPO, SNAPSHOT, code
-from benchmarks.store import write_json
+from benchmarks.records.provenance import FLOORS, REPO, SNAPSHOT, code
+from benchmarks.records.store import write_json
 
 PARTS = (*FLOORS, "bench.py", "pyproject.toml")
 

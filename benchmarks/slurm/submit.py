@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.campaign import Campaign
-from benchmarks.execute import Machine
+from benchmarks.running.execute import Machine
 from benchmarks.runs import Run
 from benchmarks.slurm.arrays import Array, arrays_of, last_array
 from benchmarks.slurm.cluster import Cluster, ClusterError

@@ -17,14 +17,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks import workers
 from benchmarks.datasets.prepare import prepare
 from benchmarks.datasets.raw import ntu, ntu_names
 from benchmarks.datasets.raw.bodies import first_two
 from benchmarks.datasets.raw.ntu_text import parse
 from benchmarks.datasets.standin import synthetic
+from benchmarks.machine import hardware, workers
 from benchmarks.throughput import plain_ntu
-from benchmarks.throughput.machine import machine, write
+from benchmarks.throughput.page import write
 from benchmarks.throughput.skeleton_files import bodies_of, skeleton_text
 
 FRAMES = 64
@@ -158,8 +158,8 @@ def profile(raw: Path | None, count: int, jobs: int, out: Path, say: Callable[[s
     """Measures, writes `out/data-<machine>.md` and `.csv`, and returns the first."""
     rates, what = measure(raw, count, jobs, say)
     text = (
-        f"`python bench.py profile data` on {machine()}: {what}, {ROUNDS} rounds, the readers "
+        f"`python bench.py profile data` on {hardware.name()}: {what}, {ROUNDS} rounds, the readers "
         "in turn, medians. The plain reader reads line by line and checks nothing; `data prepare` also preprocesses, "
         "writes and computes checksums, and its time includes the start of its workers."
     )
-    return write(out / f"data-{machine()}", "Reading NTU RGB+D", text, table(rates))
+    return write(out / f"data-{hardware.name()}", "Reading NTU RGB+D", text, table(rates))

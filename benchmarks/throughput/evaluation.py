@@ -20,8 +20,7 @@ import torch
 
 import methods
 from backbones import STGCN
-from benchmarks import workers
-from benchmarks.throughput import machine
+from benchmarks.machine import hardware, workers
 from benchmarks.throughput.evaluation_forms import (
     KS,
     OURS,
@@ -34,6 +33,7 @@ from benchmarks.throughput.evaluation_forms import (
     points,
     vote,
 )
+from benchmarks.throughput.page import write
 from methods import SkeletonCLR
 from protocols import embed, finetune, knn, linear
 from protocols.base import Context, Splits
@@ -165,7 +165,7 @@ def grown_knn(bank: int, queries: int, width: int, threads: int, device: str) ->
         points(queries, width, 1, device), points(bank, width, 0, device), labels_of(bank, 120, device)
     )  # fmt: skip
     spent = in_turn({OURS: lambda: vote(query, base, labels, 120, KS)}, 1, device)
-    return spent[OURS][0], machine.peak_memory(device)
+    return spent[OURS][0], hardware.peak_memory(device)
 
 
 def grown_linear(samples: int, threads: int, device: str) -> tuple[float, float]:
@@ -174,7 +174,7 @@ def grown_linear(samples: int, threads: int, device: str) -> tuple[float, float]
     features, labels = points(samples, 256, 0, device), labels_of(samples, 120, device)
     config = linear.Config(epochs=FIXED)
     spent = in_turn({OURS: lambda: linear.train(features, labels, 120, config, 0, lambda *_: None)}, 1, device)
-    return spent[OURS][0], machine.peak_memory(device)
+    return spent[OURS][0], hardware.peak_memory(device)
 
 
 def measure_growth(sizes: Sizes, threads: int, device: str) -> list[dict[str, Any]]:
@@ -228,7 +228,7 @@ def profile(sizes: Sizes, device: str, threads: int, out: Path, say: Callable[[s
         for row in measure():
             found.append(row)
             say(f"{row['what']}, {row['size']}, {row['form']}: {row['seconds']} s")
-    name = machine.machine(device)
+    name = hardware.name(device)
     held = "what PyTorch held on the GPU" if device.startswith("cuda") else "of the whole process"
     text = (
         f"`python bench.py profile protocols` on {name}, {threads} threads, PyTorch {torch.__version__}; medians of "
@@ -240,4 +240,4 @@ def profile(sizes: Sizes, device: str, threads: int, out: Path, say: Callable[[s
         "similarities at once, for every k anew. Clips are stand-ins, features for KNN random; t-SNE runs 250 steps."
     )
     table = pd.DataFrame(found).astype(object)
-    return machine.write(out / f"protocols-{name}", "Evaluation", text, table.where(lambda cells: cells.notna(), ""))
+    return write(out / f"protocols-{name}", "Evaluation", text, table.where(lambda cells: cells.notna(), ""))

@@ -11,13 +11,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from benchmarks.execute import Machine
-from benchmarks.plan import Plan
-from benchmarks.provenance import code, environment
+from benchmarks.digest import digest
+from benchmarks.planning.plan import Plan
 from benchmarks.recipes import Settings
-from benchmarks.records import SCHEMA, digest
+from benchmarks.records.integrity import SCHEMA
+from benchmarks.records.provenance import code, environment
+from benchmarks.records.store import Store
+from benchmarks.running.execute import Machine
 from benchmarks.runs import Evaluate, Pretrain, Run, label
-from benchmarks.store import Store
 from benchmarks.tables import TABLES
 
 MONITORED = ("knn10", "knn20", "knn40")

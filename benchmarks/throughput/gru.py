@@ -18,8 +18,9 @@ from torch import Tensor, nn
 
 from backbones.bigru import INPUT, BiGRU, ForwardPairs
 from backbones.recurrence import run_gru
-from benchmarks.throughput import machine
+from benchmarks.machine import hardware
 from benchmarks.throughput.frame_by_frame import FrameByFrame
+from benchmarks.throughput.page import write
 
 PLAIN = "released, a call per frame"
 
@@ -76,11 +77,11 @@ def profile(device: str, batch: int, rounds: int, threads: int, out: Path, say: 
     torch.set_num_threads(threads)
     config, frames = BiGRU.Config(), 64
     found = measure(device, batch, frames, rounds, config, say)
-    name = machine.machine(device)
+    name = hardware.name(device)
     text = (
         f"`python bench.py profile gru --batch {batch}` on {name}, {threads} threads, PyTorch {torch.__version__}: "
         f"{config.layers} layers of hidden size {config.hidden_size} in each direction, {frames} frames of {INPUT} "
         f"values, batch {batch}; one forward and backward pass, {rounds} rounds after one that warms up, the forms in "
         "turn. Medians; the ratio is the median of the ratios round by round."
     )
-    return machine.write(out / f"gru-{name}", "The recurrent layers of BiGRU", text, found)
+    return write(out / f"gru-{name}", "The recurrent layers of BiGRU", text, found)

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks import rates
-from benchmarks.cost import cost
-from benchmarks.plan import Plan
+from benchmarks.planning import rates
+from benchmarks.planning.cost import cost
+from benchmarks.planning.plan import Plan
 from benchmarks.recipes import Settings
 from benchmarks.tables import TABLES, TableSpec
-from benchmarks.throughput import machine
+from benchmarks.throughput import page
 
 MEASURED = [spec for spec in TABLES.values() if spec.id != "irds"]
 
@@ -44,4 +44,4 @@ def write(profile: Path, recipe: str, unit: str, out: Path, name: str) -> Path:
         f"From [{profile.stem}]({profile.with_suffix('.md').name}), recipe {recipe}, one seed: predicted, not "
         f"measured. Hours are of one {unit}. A run that tables share is counted in each of them and once under `all`."
     )
-    return machine.write(out / f"hours-{name}", "Predicted hours for the paper's tables", text, hours(profile, recipe))
+    return page.write(out / f"hours-{name}", "Predicted hours for the paper's tables", text, hours(profile, recipe))

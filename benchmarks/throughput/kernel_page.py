@@ -16,8 +16,8 @@ from matplotlib.ticker import FormatStrFormatter, LogLocator
 
 from benchmarks.figures import style
 from benchmarks.figures.style import SIDE, Page
+from benchmarks.machine import hardware
 from benchmarks.recipes import Settings
-from benchmarks.throughput import machine
 from methods.kernels import FORMS
 
 KEY = ["case", "R", "n", "C", "heads", "pooling", "products", "pass", "form"]
@@ -43,7 +43,7 @@ def write(stem: Path, device: str, found: pd.DataFrame, sentences: list[str]) ->
         "no figure here says anything about a GPU. The Triton kernels are not timed (an interpreter's time means "
         "nothing), and have not run on a GPU yet: tests run them in Triton's interpreter and compile them for one."
     )
-    where = f"{machine.machine(device)}, PyTorch {torch.__version__}"
+    where = f"{hardware.name(device)}, PyTorch {torch.__version__}"
     text = [
         f"`python bench.py profile kernels --device {device.partition(':')[0]}` on {where}. {clock} Forms take turns, "
         "round by round; p20, p50 and p80 are over rounds. Forward keeps what backward needs. FLOP, bytes and "

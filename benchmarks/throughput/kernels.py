@@ -19,7 +19,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from benchmarks.throughput import ceilings, kernel_page, kernel_step, machine
+from benchmarks.machine import hardware
+from benchmarks.throughput import ceilings, kernel_page, kernel_step
 from benchmarks.throughput.ceilings import Ceilings, Work, backward_work, forward_work, kinds_of, rounding
 from benchmarks.throughput.clock import percentiles, times
 from benchmarks.throughput.kernel_cases import CASES, Case, Compute, Inputs, computing, exact, forms_of, make
@@ -182,5 +183,5 @@ def profile(device: str, seconds: float | None, out: Path, say: Callable[[str], 
     finally:
         torch.set_num_threads(threads)
     version = torch.__version__.partition("+")[0]
-    stem = out / f"kernels-{machine.machine(device)}-torch-{version}"
+    stem = out / f"kernels-{hardware.name(device)}-torch-{version}"
     return kernel_page.write(stem, device, found, sentences)

@@ -16,10 +16,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.provenance import REPO
-from benchmarks.store import StoreError
+from benchmarks.machine import hardware
+from benchmarks.records.provenance import REPO
+from benchmarks.records.store import StoreError
 from benchmarks.throughput.filled import fill
-from benchmarks.throughput.machine import machine, write
+from benchmarks.throughput.page import write
 
 RECORDS = 5000
 ONE = ("--method", "skeattnclr")
@@ -121,10 +122,10 @@ def profile(jobs: int, rounds: int, out: Path, say: Callable[[str], None], recor
     """Measures, writes `out/overhead-<machine>.md` and `.csv`, and returns the first."""
     found = measure(jobs, rounds, records, say)
     text = (
-        f"`python bench.py profile overhead` on {machine()}: seconds from the start of a process to its end, or to the "
-        f"record, medians of {rounds} rounds. `plan`, `status`, `render` and `run` are asked about all tables with as "
-        "many seeds as the records complete, at scale full; the records are invented, with histories as long as real "
-        "ones. The short runs are SkeAttnCLR's on stand-ins at scale smoke, with no epoch of pretraining and one of "
-        "the linear classifier."
+        f"`python bench.py profile overhead` on {hardware.name()}: seconds from the start of a process to its end, or "
+        f"to the record, medians of {rounds} rounds. `plan`, `status`, `render` and `run` are asked about all tables "
+        "with as many seeds as the records complete, at scale full; the records are invented, with histories as long "
+        "as real ones. The short runs are SkeAttnCLR's on stand-ins at scale smoke, with no epoch of pretraining and "
+        "one of the linear classifier."
     )
-    return write(out / f"overhead-{machine()}", "What is no training", text, found)
+    return write(out / f"overhead-{hardware.name()}", "What is no training", text, found)

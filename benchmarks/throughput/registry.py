@@ -7,8 +7,9 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from benchmarks.machine import hardware
 from benchmarks.recipes import Settings
-from benchmarks.throughput import data, evaluation, gru, hours, kernels, machine, overhead, step, train, views
+from benchmarks.throughput import data, evaluation, gru, hours, kernels, overhead, step, train, views
 
 
 def measure(arguments: argparse.Namespace, device: str, say: Callable[[str], None]) -> Iterator[Path]:
@@ -41,6 +42,6 @@ def measure(arguments: argparse.Namespace, device: str, say: Callable[[str], Non
                 yield page
                 if scale == "full":
                     unit = "GPU" if device.startswith("cuda") else "machine"
-                    yield hours.write(page.with_suffix(".csv"), arguments.recipe, unit, out, machine.machine(device))
+                    yield hours.write(page.with_suffix(".csv"), arguments.recipe, unit, out, hardware.name(device))
         case name:
             raise ValueError(f"no profile {name!r}")

@@ -21,12 +21,15 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from benchmarks import recipes, workers
+from benchmarks import recipes
 from benchmarks.datasets.standin import synthetic
-from benchmarks.execute import build_method
+from benchmarks.machine import hardware, workers
 from benchmarks.recipes import Settings
-from benchmarks.throughput import machine, plain_views
+from benchmarks.running.execute import build_method
+from benchmarks.runs import Pretrain
+from benchmarks.throughput import plain_views
 from benchmarks.throughput.operations import KINDS, OTHER, by_kind
+from benchmarks.throughput.page import write
 from benchmarks.throughput.plain_step import Training, batches, plain
 from methods import At, SkeAttnCLR
 from protocols.precision import Amp, autocast, compile_backbones, products
@@ -45,7 +48,7 @@ class Size:
     frames: int = 64
     queue: int = 32768
 
-    def method(self) -> tuple[SkeAttnCLR, recipes.Pretrain]:
+    def method(self) -> tuple[SkeAttnCLR, Pretrain]:
         """SkeAttnCLR on ST-GCN as the recipe has it, at this size."""
         changes = (("width", self.width), ("batch", self.batch), ("frames", self.frames), ("queue", self.queue))
         run = recipes.pretraining(Settings(overrides=changes), "skeattnclr", "ntu60", "xsub", "joint", 0)
@@ -82,7 +85,7 @@ def clips(count: int, frames: int) -> np.ndarray:
 
 
 def stepping(
-    method: SkeAttnCLR, run: recipes.Pretrain, device: str, amp: Amp = "off", compiled: bool = False
+    method: SkeAttnCLR, run: Pretrain, device: str, amp: Amp = "off", compiled: bool = False
 ) -> Callable[[], dict[str, Tensor]]:
     """A function that does one step, views included, of our form or (a method made by `plain`) of the plain one."""
     where = torch.device(device)
@@ -182,7 +185,7 @@ def grow(size: Size, device: str, rounds: int, threads: int) -> tuple[list[float
     _begin(threads)
     call = stepping(*size.method(), device)
     seconds = [_seconds(call, device) for _ in range(1 + rounds)][1:]
-    return seconds, machine.peak_memory(device)
+    return seconds, hardware.peak_memory(device)
 
 
 def _begin(threads: int) -> None:
@@ -244,7 +247,7 @@ def compared(device: str) -> list[Size]:
 
 def profile_step(device: str, rounds: int, out: Path, say: Callable[[str], None]) -> Iterator[Path]:
     """Measures; writes `out/step-<machine>` and `out/operations-<machine>`, .md and .csv; gives the pages."""
-    threads, name = 1, machine.machine(device)
+    threads, name = 1, hardware.name(device)
     rows: list[Any] = []
     absent: list[str] = []
     for size in compared(device):
@@ -273,7 +276,7 @@ def profile_step(device: str, rounds: int, out: Path, say: Callable[[str], None]
         + (f" More than this machine's memory: {'; '.join(absent)}." if absent else "")
     )
     table = pd.DataFrame(rows).astype(object)
-    yield machine.write(out / f"step-{name}", "A training step", text, table.where(lambda cells: cells.notna(), ""))
+    yield write(out / f"step-{name}", "A training step", text, table.where(lambda cells: cells.notna(), ""))
 
     found = {str(size): _alone(shares, size, device, threads) for size in compared(device)}
     kinds = pd.DataFrame(
@@ -293,4 +296,4 @@ def profile_step(device: str, rounds: int, out: Path, say: Callable[[str], None]
         f"operation in one step as torch.profiler counts it, which slows small operations; see step-{name}.md for what "
         "a step takes. NumPy's part of the plain views is not among them."
     )
-    yield machine.write(out / f"operations-{name}", "Where the time of a step goes", text, kinds)
+    yield write(out / f"operations-{name}", "Where the time of a step goes", text, kinds)

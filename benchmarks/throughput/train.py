@@ -20,12 +20,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import backbones
 import methods
-from benchmarks import recipes, workers
+from benchmarks import recipes
 from benchmarks.datasets.standin import synthetic
+from benchmarks.machine import hardware, workers
 from benchmarks.recipes import Settings
 from benchmarks.runs import Pretrain
 from benchmarks.tables.base import unsupported
-from benchmarks.throughput import machine
+from benchmarks.throughput.page import write
 from protocols import knn
 from protocols.base import Context, Split, Splits
 from protocols.pretrain import pretrain
@@ -70,7 +71,7 @@ def measure(run: Pretrain, device: str, steps: int, threads: int) -> Speed:
         run_id="profile", header={}, context=Context(torch.device(device), report=lambda seen: rates.append(seen.rate)),
     )  # fmt: skip
     trained = sum(p.numel() for p in method.parameters() if p.requires_grad)
-    return Speed(trained, flops, tuple(rates[1 : 1 + ROUNDS]), machine.peak_memory(device))
+    return Speed(trained, flops, tuple(rates[1 : 1 + ROUNDS]), hardware.peak_memory(device))
 
 
 def _flops(method: methods.Method, clips: Split) -> float:
@@ -119,7 +120,7 @@ def profile(settings: Settings, device: str, steps: int, threads: int, out: Path
         frames.add(run.data.frames)
         what = f"n/a, {found}" if isinstance(found, str) else f"{rows[-1]['samples/s']} samples/s"
         say(f"{run.method} on {run.backbone}: {what}")
-    name = machine.machine(device)
+    name = hardware.name(device)
     command = f"python bench.py profile train --recipe {settings.recipe} --scale {settings.scale}"
     command += "".join(f" --{key} {value}" for key, value in settings.overrides)
     held = "what PyTorch held on the GPU" if device.startswith("cuda") else "of the whole process"
@@ -130,7 +131,7 @@ def profile(settings: Settings, device: str, steps: int, threads: int, out: Path
         "one that warms up, medians. Operations are PyTorch's count of one step, forward and backward, a multiply-add "
         f"counting two. Memory is {held} at its peak."
     )
-    return machine.write(
+    return write(
         out / f"train-{name}",
         "Training",
         text,

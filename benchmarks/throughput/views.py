@@ -25,7 +25,9 @@ import backbones
 import methods
 from backbones.stgcn import STGCN
 from benchmarks.datasets.standin import synthetic
-from benchmarks.throughput import machine, plain_views
+from benchmarks.machine import hardware
+from benchmarks.throughput import plain_views
+from benchmarks.throughput.page import write
 from methods import Method
 from methods.skeattnclr import SkeAttnCLR
 
@@ -178,7 +180,7 @@ def profile(device: str, cores: int, out: Path, say: Callable[[str], None]) -> P
             f"  {place.what}: batch {place.batch}, {place.samples} samples, {place.frames} frames, {place.cores} "
             f"core(s): {ours['samples/s']} samples/s, {ours['x plain']} x plain"
         )
-    name = machine.machine(device)
+    name = hardware.name(device)
     text = (
         f"`python bench.py profile data --part views` on {name}, PyTorch {torch.__version__}: SkeAttnCLR's three views "
         "(crop and shear twice, mixing once) of clips of two persons, from samples in memory. "
@@ -188,4 +190,4 @@ def profile(device: str, cores: int, out: Path, say: Callable[[str], None]) -> P
         "and mixes. The lean form is the same with the best shear that NumPy has, in float32. Cores are what the "
         "process and its workers may use."
     )
-    return machine.write(out / f"views-{name}", "Making views", text, pd.DataFrame(lines))
+    return write(out / f"views-{name}", "Making views", text, pd.DataFrame(lines))

@@ -11,8 +11,8 @@ import pytest
 from benchmarks.campaign import Campaign
 from benchmarks.datasets import store as prepared
 from benchmarks.recipes import Settings
+from benchmarks.records.store import StoreError
 from benchmarks.runs import Fuse
-from benchmarks.store import StoreError
 from benchmarks.tables import TABLES
 from tests.benchmarks.datasets import toy
 

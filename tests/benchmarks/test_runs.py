@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from benchmarks import runs
-from benchmarks.plan import Plan
+from benchmarks.planning.plan import Plan
 from benchmarks.recipes import RECIPES, SCALES, Settings
 from benchmarks.tables import TABLES
 from methods.skeletonclr import SkeletonCLR

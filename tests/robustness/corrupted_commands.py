@@ -14,15 +14,15 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from benchmarks.execute import Machine, execute
+from benchmarks.records.store import Store
+from benchmarks.running.execute import Machine, execute
 from benchmarks.runs import Evaluate, Pretrain
-from benchmarks.store import Store
 from tests.robustness.corruption import Tally
 from tests.robustness.damage import DAMAGES, swap
 
 REPO = Path(__file__).resolve().parents[2]
 WORDS = ["run", "--method", "skeattnclr", "--scale", "smoke", "--seeds", "2", "--jobs", "2", "--set", "epochs=2"]
-KINDS = ("encoder", "checkpoint", "record", "spec.json", "log.jsonl", "machine.json")
+KINDS = ("encoder", "checkpoint", "record", "spec.json", "log.jsonl")
 
 
 def command(out: Path) -> tuple[int, str]:
@@ -46,8 +46,6 @@ def files(store: Store, kind: str, run: Pretrain) -> list[Path]:
             return store.products(run)
         case "record":
             return [store.records / f"{run.id}.json"]
-        case "machine.json":
-            return [store.root / kind]
         case "checkpoint":
             return [folder / "checkpoint.pt"]
     return [folder / kind]
@@ -55,7 +53,7 @@ def files(store: Store, kind: str, run: Pretrain) -> list[Path]:
 
 def prepare(store: Store, kind: str, run: Pretrain, evaluations: list[Evaluate]) -> None:
     """Takes away what makes the command look at the file: records that were read from it."""
-    if kind in ("record", "machine.json"):
+    if kind == "record":
         return
     for evaluation in evaluations:
         (store.records / f"{evaluation.id}.json").unlink()

@@ -22,14 +22,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks import overview
 from benchmarks.campaign import Campaign
 from benchmarks.datasets import store as prepared
-from benchmarks.execute import Machine, build_method, execute, header_of
-from benchmarks.plan import Plan
+from benchmarks.planning.plan import Plan
 from benchmarks.recipes import Settings
+from benchmarks.records import overview
+from benchmarks.records.store import Store, StoreError
+from benchmarks.running.execute import Machine, build_method, execute, header_of
 from benchmarks.runs import Evaluate, Pretrain
-from benchmarks.store import Store, StoreError
 from benchmarks.tables import TABLES
 from protocols.checkpoint import Damaged, load_encoder, load_training, save_training, set_aside
 from tests.benchmarks.datasets import toy
@@ -58,7 +58,6 @@ class Site:
         self.store = Store(self.root)
         self.store.prepare()
         machine = Machine(data=str(self.data))
-        machine.save(self.root)
         self.evaluations = [run for run in plan.runs.values() if isinstance(run, Evaluate)][:PAIRS]
         self.pretrainings = [run.encoder for run in self.evaluations if isinstance(run.encoder, Pretrain)]
         for run in (*self.pretrainings, *self.evaluations):
@@ -101,7 +100,6 @@ class Site:
             "record": Kind(tuple(self.store.records / f"{run.id}.json" for run in own), self._tables),
             "scores.npz": Kind(tuple(folder / "scores.npz" for folder in judged), self._scores, _set_aside),
             "spec.json": Kind(tuple(folder / "spec.json" for folder in (*folders, *judged)), self._specs),
-            "machine.json": Kind((self.root / "machine.json",), lambda: Machine.load(self.root)),
             "overview.json": Kind((self._cache,), self._overview, prepare=self._remember),
             "x.npy": Kind(tuple(folder / "x.npy" for folder in self.sets), self._sets),
             "meta.csv": Kind(tuple(folder / "meta.csv" for folder in self.sets), self._sets),

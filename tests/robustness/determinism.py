@@ -27,8 +27,8 @@ from backbones.streams import STREAMS
 from benchmarks import recipes
 from benchmarks.campaign import Campaign
 from benchmarks.choices import PROTOCOLS
-from benchmarks.execute import REPO, Machine
 from benchmarks.recipes import Settings
+from benchmarks.running.execute import REPO, Machine
 from benchmarks.tables import Cell, TableSpec
 from methods import METHODS
 from tests.robustness.folder import contents, differences

@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import bench
-from benchmarks import commands, workers
-from benchmarks.execute import Machine
-from benchmarks.provenance import code, environment
+from benchmarks import commands
+from benchmarks.machine import workers
+from benchmarks.records.provenance import code, environment
+from benchmarks.running.execute import Machine
 from tests.robustness.often import checkpoints
 
 

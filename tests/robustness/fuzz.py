@@ -25,19 +25,18 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmarks import scores
 from benchmarks.datasets import store as prepared
 from benchmarks.datasets.imports import crossclr, ctrgcn, unpickle
 from benchmarks.datasets.raw import irds, ntu_names, ntu_text, pku, pku_labels
 from benchmarks.datasets.raw.found import content, files
 from benchmarks.datasets.source import BadClip
-from benchmarks.execute import Machine
-from benchmarks.overview import Overview
-from benchmarks.plan import Plan
+from benchmarks.planning.plan import Plan
 from benchmarks.recipes import Settings
+from benchmarks.records import scores
+from benchmarks.records.overview import Overview
+from benchmarks.records.store import Store, StoreError
 from benchmarks.slurm import cluster
 from benchmarks.slurm.queue import Submission
-from benchmarks.store import Store, StoreError
 from benchmarks.tables import TABLES
 from benchmarks.throughput.skeleton_files import bodies_of, skeleton_text
 from protocols.checkpoint import CheckpointError, load_encoder, load_training, save_encoder, save_training
@@ -92,7 +91,6 @@ def parsers(folder: Path) -> list[Parser]:
     store.prepare()
     store.write_spec(RUN)
     store.write_record({"run": RUN.id, "status": "ok", "metrics": {"top1": 0.5}, "spec": RUN.spec()})
-    Machine().save(root)
     scores.write(root / "scores.npz", "a", np.ones((3, 2), np.float32), np.arange(3))
     module = torch.nn.Linear(2, 2)
     save_encoder(root / "e.safetensors", module, {"run": "a"})
@@ -147,7 +145,6 @@ def parsers(folder: Path) -> list[Parser]:
         Parser("record.json", at(record, lambda: store.record(RUN.id)), record.read_bytes()),
         Parser("spec.json", at(spec, lambda: store.read_spec(RUN.id)), spec.read_bytes()),
         Parser("manifest.json", at(manifest, lambda: prepared.read_manifest(manifest.parent)), manifest.read_bytes()),
-        Parser("machine.json", lambda p: Machine.load(p.parent), (root / "machine.json").read_bytes()),
         Parser("array.json", at(task, lambda: Submission.read(root, "a")), task.read_bytes()),
         Parser("overview.json", lambda p: _overview(root, p), overview),
         Parser("scores.npz", lambda p: scores.read(p, "a"), (root / "scores.npz").read_bytes()),

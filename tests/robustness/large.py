@@ -18,10 +18,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.plan import Plan
+from benchmarks.planning.plan import Plan
 from benchmarks.recipes import Settings
+from benchmarks.records.store import Store
 from benchmarks.runs import Evaluate, Pretrain, Run
-from benchmarks.store import Store
 from benchmarks.tables import TABLES
 from benchmarks.throughput import filled
 

@@ -30,9 +30,9 @@ from benchmarks.datasets.check import check
 from benchmarks.datasets.convert import convert
 from benchmarks.datasets.rules import NTU60_TRAIN
 from benchmarks.datasets.source import Clip, Loaded, Source
-from benchmarks.execute import REPO, build_method
-from benchmarks.provenance import environment
 from benchmarks.recipes import Settings
+from benchmarks.records.provenance import environment
+from benchmarks.running.execute import REPO, build_method
 from protocols import PROTOCOLS, Context, Splits
 from protocols.features import calibrate
 from protocols.pretrain import pretrain

@@ -12,14 +12,14 @@ import bench
 
 def checkpoints() -> None:
     """From now on, whatever this process trains has a checkpoint after every epoch but the last."""
-    from benchmarks import execute
+    from benchmarks.running import execute
     from protocols import Context
 
     execute.Context = functools.partial(Context, checkpoint_seconds=0.0)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 if __name__ == "__mp_main__":
-    from benchmarks.workers import end_with_parent
+    from benchmarks.machine.workers import end_with_parent
 
     end_with_parent()  # as bench.py does
     checkpoints()

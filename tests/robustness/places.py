@@ -28,10 +28,11 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import campaign, execute
+from benchmarks import campaign
 from benchmarks.campaign import Campaign
 from benchmarks.recipes import Settings
-from benchmarks.store import Store
+from benchmarks.records.store import Store
+from benchmarks.running import execute
 from benchmarks.tables import TABLES
 from tests.benchmarks.datasets import toy
 from tests.robustness import forked

@@ -11,14 +11,14 @@ import pytest
 import torch
 
 import bench
-from benchmarks import execute as execution
 from benchmarks import recipes
 from benchmarks.datasets import catalog
-from benchmarks.execute import Machine, execute
+from benchmarks.pages.render import render_table
 from benchmarks.recipes import Settings
-from benchmarks.render import render_table
+from benchmarks.records.store import Store
+from benchmarks.running import execute as execution
+from benchmarks.running.execute import Machine, execute
 from benchmarks.runs import Evaluate, Pretrain
-from benchmarks.store import Store
 from benchmarks.tables import Cell, TableSpec
 from protocols.sgd import SGD
 

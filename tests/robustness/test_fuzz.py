@@ -10,7 +10,7 @@ from tests.robustness import fuzz
 
 NAMES = (
     "a.skeleton", "0002-L.txt", "101_18_0_1_1_stand.txt", "labels.txt", "cross-subject.txt", "missing.txt",
-    "cluster.toml", "record.json", "spec.json", "manifest.json", "machine.json", "array.json", "overview.json",
+    "cluster.toml", "record.json", "spec.json", "manifest.json", "array.json", "overview.json",
     "scores.npz", "e.safetensors", "c.pt", "a.pkl", "train_position.npy", "PKUv1_XSub.npz", "raw.zip", "irds.zip",
 )  # fmt: skip
 

@@ -16,15 +16,15 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from benchmarks import scores
 from benchmarks.datasets import parts
 from benchmarks.datasets.imports import ctrgcn, unpickle
 from benchmarks.datasets.raw import irds, ntu
 from benchmarks.datasets.raw.found import content, files
 from benchmarks.datasets.source import BadClip
+from benchmarks.records import scores
+from benchmarks.records.store import StoreError
 from benchmarks.slurm import cluster
 from benchmarks.slurm.queue import Submission, folder_of
-from benchmarks.store import StoreError
 from protocols.checkpoint import Damaged, load_encoder, save_encoder
 
 CLIP = "101_18_0_1_1_stand.txt"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import workers
+from benchmarks.machine import workers
 from tests.robustness.kill import GO_ON, LEAVE, REPO, STOPPED, Trials
 
 SWALLOWS = """

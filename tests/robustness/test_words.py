@@ -10,11 +10,12 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import bench
+from benchmarks import arguments
 from benchmarks.campaign import Campaign
 from benchmarks.choices import UsageError, overrides
-from benchmarks.execute import Machine
 from benchmarks.names import UnknownName
 from benchmarks.recipes import Settings
+from benchmarks.running.execute import Machine
 from benchmarks.slurm.arrays import Array
 from benchmarks.slurm.cluster import ClusterError, Request
 from benchmarks.slurm.sbatch import Batch
@@ -72,7 +73,7 @@ def test_settings_are_typed_or_refused(words: list[str]) -> None:
     max_examples=50, deadline=None, database=None, derandomize=True, suppress_health_check=(HealthCheck.too_slow,)
 )
 def test_a_table_is_known_or_refused(word: str) -> None:
-    if word in (*bench.TABLES, "all"):
+    if word in (*arguments.TABLES, "all"):
         return
     try:
         found = bench.parser().parse_args(["run", f"--table={word}"]).table

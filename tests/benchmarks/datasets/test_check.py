@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.datasets import store
 from benchmarks.datasets.check import check
-from benchmarks.records import digest
+from benchmarks.digest import digest
 from tests.benchmarks.datasets import toy
 
 NTU = ("S001C001P001R001A001", "S001C002P001R001A050", "S001C001P003R001A050")

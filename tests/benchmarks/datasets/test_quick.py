@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.checks import data as judge
 from benchmarks.datasets import quick
+from benchmarks.doctor.checks import data as judge
 from tests.benchmarks.datasets import toy
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from benchmarks.datasets import store
-from benchmarks.records import digest
+from benchmarks.digest import digest
 from tests.benchmarks.datasets import toy
 
 

@@ -16,8 +16,8 @@ from matplotlib.text import Text
 from benchmarks.datasets import catalog
 from benchmarks.figures import FIGURES, Drawing, style
 from benchmarks.recipes import Settings
+from benchmarks.records.store import Store
 from benchmarks.runs import Evaluate, Fuse, Pretrain, Run
-from benchmarks.store import Store
 
 
 def pretend(store: Store, runs: Iterable[Run], points: int = 40) -> None:

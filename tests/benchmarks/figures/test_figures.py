@@ -14,11 +14,11 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-import bench
+from benchmarks import arguments
 from benchmarks.figures import FIGURES, Absent, Drawing, style
 from benchmarks.recipes import Settings
+from benchmarks.records.store import Store
 from benchmarks.runs import Evaluate, Pretrain
-from benchmarks.store import Store
 from benchmarks.tables import TABLES
 from benchmarks.tables.paper import paper
 from methods import METHODS
@@ -39,7 +39,7 @@ PICTURES = [
 
 
 def test_the_command_line_knows_every_figure() -> None:
-    assert tuple(FIGURES) == bench.FIGURES
+    assert tuple(FIGURES) == arguments.FIGURES
 
 
 @pytest.mark.parametrize(("name", "table", "settings"), PICTURES)

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from benchmarks.plan import Plan
+from benchmarks.planning.plan import Plan
 from benchmarks.recipes import Settings
 from benchmarks.runs import Evaluate, Run
 from benchmarks.slurm.arrays import BUNDLE, Array, arrays_of, stage_of

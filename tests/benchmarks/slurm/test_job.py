@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.execute import Machine
-from benchmarks.plan import Plan
+from benchmarks.planning.plan import Plan
 from benchmarks.recipes import Settings
+from benchmarks.records.store import Store
+from benchmarks.running.execute import Machine
 from benchmarks.slurm import job as module
 from benchmarks.slurm.job import SAVING, Leave, Task
 from benchmarks.slurm.queue import Attempt, Submission
-from benchmarks.store import Store
 from benchmarks.tables import TABLES
 
 

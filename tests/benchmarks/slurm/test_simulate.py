@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmarks import recipes
-from benchmarks.cost import cost
-from benchmarks.plan import Plan
+from benchmarks.planning.cost import cost
+from benchmarks.planning.plan import Plan
 from benchmarks.recipes import Settings
 from benchmarks.runs import Pretrain, Run
 from benchmarks.slurm.arrays import Array, arrays_of

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks import provenance
+from benchmarks.records import provenance
 from benchmarks.slurm.snapshot import take
 
 
@@ -17,7 +17,9 @@ def test_a_copy_runs_by_itself_and_remembers_its_commit(tmp_path: Path) -> None:
     assert place.parent == tmp_path / "slurm" / "code"
     assert [path.name for path in place.parent.iterdir()] == [place.name]
     assert not list(place.rglob("__pycache__"))
-    program = "import json; from benchmarks.provenance import code, REPO; print(json.dumps([code(), str(REPO)]))"
+    program = (
+        "import json; from benchmarks.records.provenance import code, REPO; print(json.dumps([code(), str(REPO)]))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=place, env={"PYTHONPATH": str(place)}, capture_output=True, text=True
     )

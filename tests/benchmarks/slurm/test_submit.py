@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.campaign import Campaign
-from benchmarks.execute import Machine
 from benchmarks.recipes import Settings
+from benchmarks.running.execute import Machine
 from benchmarks.slurm import submit as module
 from benchmarks.slurm.arrays import STAGES
 from benchmarks.slurm.cluster import Cluster, ClusterError, Request

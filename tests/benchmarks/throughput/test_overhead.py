@@ -9,7 +9,7 @@ import pytest
 
 import bench
 from benchmarks import runs
-from benchmarks.store import Store, StoreError
+from benchmarks.records.store import Store, StoreError
 from benchmarks.throughput import filled, overhead
 
 

@@ -17,11 +17,11 @@ from torch import nn
 
 from backbones.skeleton import FLIP
 from backbones.stgcn import STGCN
-from benchmarks import recipes
 from benchmarks.datasets import catalog
 from benchmarks.datasets.standin import body_motion as body
 from benchmarks.datasets.standin import synthetic
 from benchmarks.datasets.standin.actions import ACTIONS
+from benchmarks.recipes.sizes import DEMO
 
 SPLITS = (
     ("ntu60", "xsub"), ("ntu60", "xview"), ("ntu120", "xsub"), ("ntu120", "xset"), ("ntu120", "camera"),
@@ -166,7 +166,7 @@ def test_bad_requests_say_what_is_allowed(arguments: tuple[str, str, int], words
 
 def demo_xsub() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """x, y, training rows, test rows of the stand-in that the promise is about."""
-    x, meta = synthetic.generate("ntu60", "demo", recipes.DEMO.frames)
+    x, meta = synthetic.generate("ntu60", "demo", DEMO.frames)
     train, test = catalog.sides("ntu60", "xsub", meta)
     return x, meta["label"].to_numpy(copy=True), train, test
 

@@ -1,0 +1,1 @@
+"""IS THIS MACHINE FIT: `bench.py doctor` looks (look.py) and judges (checks.py)."""

@@ -1,0 +1,1 @@
+"""WHAT is shown: tables and the first page as markdown, each a function of the records."""
