@@ -182,6 +182,7 @@ def _run(run: Parser) -> None:
 
 
 def _plan(plan: Parser) -> None:
+    plan.add_argument("--all", action="store_true", help="a line for every shared run; else one per combination")
     plan.add_argument("--gpus", nargs="*", type=_positive, metavar="N",
                       help="simulate Slurm on that many GPUs (default 1 8 64 512 1024), draw the schedule")  # fmt: skip
     cluster = plan.add_argument_group("the simulated cluster")

@@ -16,6 +16,7 @@ from benchmarks.campaign import Campaign, file_of, find_run, root_of, scale_for
 from benchmarks.choices import UsageError
 from benchmarks.datasets import catalog
 from benchmarks.doctor.look import doctor
+from benchmarks.durations import clock, lasting
 from benchmarks.machine import limits
 from benchmarks.names import UnknownName, known
 from benchmarks.pages.outcomes import last_line
@@ -24,7 +25,7 @@ from benchmarks.planning.plan import Plan
 from benchmarks.recipes import Settings
 from benchmarks.records.store import Store, StoreError, write_text
 from benchmarks.running.execute import Machine
-from benchmarks.running.progress import clip_bar, clock, lasting
+from benchmarks.running.progress import clip_bar
 from benchmarks.runs import label
 from benchmarks.slurm import forecast
 from benchmarks.slurm.cluster import ClusterError, read
@@ -164,7 +165,7 @@ def plan(arguments: argparse.Namespace) -> int:
     settings = campaign.settings
     print(f"recipe {settings.recipe}, scale {settings.scale}, {len(settings.seeds)} seed(s)\n")
     others = [spec for name, spec in TABLES.items() if name not in campaign.whole.tables]
-    print(campaign.whole.describe(Plan.of(others, settings)))
+    print(campaign.whole.describe(Plan.of(others, settings), arguments.all))
     todo, cores = campaign.todo(), limits.cores()
     print(f"\n{len(todo)} of {len(campaign.whole.runs)} runs are to do and can be done here.")
     for what, seconds in (("All runs", campaign.whole.seconds()), ("Those to do", campaign.plan.seconds(todo))):
@@ -176,9 +177,7 @@ def plan(arguments: argparse.Namespace) -> int:
 def status(arguments: argparse.Namespace) -> int:
     """Prints how far the runs of a table are."""
     campaign = _campaign(arguments, _wanted(arguments)[0])
-    for line in standing(campaign, arguments.all):
-        print(line)
-    print("\n".join(_missing(campaign)))
+    print("\n".join([*standing(campaign).lines(arguments.all), *_missing(campaign)]))
     return campaign.exit_code()
 
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from tabulate import tabulate
 
 from benchmarks.campaign import Campaign
 from benchmarks.pages.markdown import plain
 from benchmarks.pages.outcomes import alike, last_line
+from benchmarks.planning.plan import Plan
 from benchmarks.records.store import Store
-from benchmarks.runs import Pretrain, Run, label
+from benchmarks.runs import Pretrain, Run, closure, label
 from benchmarks.slurm.cluster import ClusterError
 from benchmarks.slurm.queue import Job, Queue, logs_of, look
+from benchmarks.tables import Skip
 
 STATES = ("done", "running", "queued", "failed", "missing")
 SHOWN = 10  # lines about runs of one state
@@ -33,32 +38,68 @@ def state_of(run: Run, store: Store, jobs: Mapping[str, Job]) -> tuple[str, str]
     return "missing", ""
 
 
-def standing(campaign: Campaign, every: bool = False) -> Iterator[str]:
-    """Lines about runs that are under way, failed, or lost by a cluster, and as the last one the counts.
+@dataclass(frozen=True)
+class Standing:
+    """Where every run of a campaign stands, at one moment."""
 
-    Of each state the first SHOWN, of more failed runs the first of every error; with `every`, a line for every run.
-    """
-    store = campaign.store
+    plan: Plan
+    states: Mapping[str, tuple[str, str]]  # run id -> one of STATES, and words
+    trouble: str = ""  # why the queue of a cluster could not be asked
+
+    def lines(self, every: bool = False) -> Iterator[str]:
+        """A table of counts, then runs that are under way, failed, or lost by a cluster, and as the last line the sum.
+
+        Of each state the first SHOWN, of more failed runs the first of every error; with `every`, a line for every run.
+        """
+        yield from (self._table(), "")
+        if self.trouble:
+            yield self.trouble
+        told: dict[str, list[tuple[Run, str]]] = {state: [] for state in STATES}
+        for run_id, (state, words) in self.states.items():
+            if words:
+                told[state].append((self.plan.runs[run_id], words))
+        for state, runs in told.items():
+            yield from _lines(state, runs, len(runs) if every else SHOWN)
+        if not every and any(len(runs) > SHOWN for runs in told.values()):
+            yield "With --all, status has a line for every run."
+        yield ", ".join(f"{count} {state}" for state, count in self._counts(self.states).items())
+
+    def _counts(self, run_ids: Iterable[str]) -> dict[str, int]:
+        """Runs by state, in the order of STATES; `queued` only where some are, because few have a cluster."""
+        counts = Counter(self.states[run_id][0] for run_id in run_ids)
+        queued = any(state == "queued" for state, _ in self.states.values())
+        return {state: counts[state] for state in STATES if queued or state != "queued"}
+
+    def _table(self) -> str:
+        """A line for every table: its cells, those that cannot be measured here, and its runs by state."""
+        rows: list[list[object]] = []
+        for table, cells in self.plan.tables.items():
+            run_ids = {step.id for cell in cells for run in cell.seeds for step in closure(run)}
+            skipped = sum(isinstance(cell.runs, Skip) for cell in cells)
+            rows.append([table, len(cells), skipped or "", *self._counts(run_ids).values()])
+        if len(rows) > 1:  # a run that several tables need counts once
+            cells = sum(len(cells) for cells in self.plan.tables.values())
+            rows.append(["together", cells, len(self.plan.skips()) or "", *self._counts(self.states).values()])
+        headers = ["table", "cells", "n/a", *self._counts(())]
+        return tabulate(rows, headers=headers, tablefmt="simple", disable_numparse=True,
+                        colalign=("left", *("right",) * (len(headers) - 1)))  # fmt: skip
+
+
+def standing(campaign: Campaign) -> Standing:
+    """Asks records, claims and the queue about every run once."""
+    store, trouble = campaign.store, ""
     try:
         queue = look(store.root)
     except ClusterError as error:
-        queue = Queue()
-        yield f"The queue cannot be asked, so queued runs count as missing: {error}"
-    counts: Counter[str] = Counter()
-    told: dict[str, list[tuple[Run, str]]] = {state: [] for state in STATES}
+        queue, trouble = Queue(), f"The queue cannot be asked, so queued runs count as missing: {error}"
     jobs, logs = queue.by_run, logs_of(store.root)
+    states: dict[str, tuple[str, str]] = {}
     for run_id, run in campaign.plan.runs.items():
         state, words = state_of(run, store, jobs)
-        counts[state] += 1
         if state == "missing" and run_id in logs:
             words = f"its job ended without a result; {logs[run_id]}"
-        if words:
-            told[state].append((run, words))
-    for state, runs in told.items():
-        yield from _lines(state, runs, len(runs) if every else SHOWN)
-    if not every and any(len(runs) > SHOWN for runs in told.values()):
-        yield "With --all, status has a line for every run."
-    yield ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state] or state != "queued")
+        states[run_id] = state, words
+    return Standing(campaign.plan, states, trouble)
 
 
 def _lines(state: str, told: list[tuple[Run, str]], most: int) -> Iterator[str]:

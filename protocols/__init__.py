@@ -9,6 +9,13 @@ from __future__ import annotations
 from protocols import embed, finetune, knn, linear, raw, semi
 from protocols.base import Context, Interrupted, Progress, Result, Split, Splits, derive
 
-PROTOCOLS = {"knn": knn, "linear": linear, "finetune": finetune, "semi": semi, "raw": raw, "embed": embed}
+PROTOCOLS = {
+    "linear": linear,
+    "knn": knn,
+    "finetune": finetune,
+    "semi": semi,
+    "raw": raw,
+    "embed": embed,
+}
 
 __all__ = ["PROTOCOLS", "Context", "Interrupted", "Progress", "Result", "Split", "Splits", "derive"]

@@ -207,7 +207,7 @@ def test_auto_is_demo_without_data(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 def test_plan_shows_what_tables_1_and_7_share(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, text = say(capsys, "plan", "--table", "1", "7", "--scale", "smoke", "--out", str(tmp_path))
+    code, text = say(capsys, "plan", "--table", "1", "7", "--all", "--scale", "smoke", "--out", str(tmp_path))
     assert code == 0
     assert "4 runs serve more than one table" in text
     assert "tables 1, 7  skeattnclr · stgcn · ntu60 xsub · joint · seed 0" in text

@@ -10,6 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
+from tabulate import tabulate
+
+from benchmarks.durations import lasting
 from benchmarks.planning.cost import cost
 from benchmarks.recipes import Settings
 from benchmarks.records.store import Store
@@ -18,7 +21,7 @@ from benchmarks.tables import Cell, Skip, TableSpec
 
 KINDS = ("pretrainings", "evaluations", "fusions")
 _KIND = {Pretrain: KINDS[0], Evaluate: KINDS[1], Fuse: KINDS[2]}
-LISTED = 150  # shared runs that are listed one by one
+COMBINATIONS = 8  # of tables, that are listed
 
 
 @dataclass(frozen=True)
@@ -93,40 +96,55 @@ class Plan:
                     needed[parent.id] = needed[parent.id] or not store.done(parent, product=True)
         return [run for run_id, run in self.runs.items() if needed[run_id] and run_id not in hopeless]
 
-    def describe(self, others: Plan | None = None) -> str:
-        """For people: cells, runs before and after sharing, what is shared between tables, skips with reasons.
+    def describe(self, others: Plan | None = None, every: bool = False) -> str:
+        """For people: cells and runs by table, before and after sharing, what tables share, skips with reasons.
 
-        others: a plan of further tables, of which is said which of these runs they need too.
+        others: a plan of further tables, of which is said which of these runs they need too. every: a line for each
+        shared run, else one for each combination of tables.
         """
-        lines = []
-        for table, cells in self.tables.items():
-            skipped = sum(isinstance(cell.runs, Skip) for cell in cells)
-            lines.append(f"Table {table}: {len(cells)} cells" + (f", {skipped} of them n/a" if skipped else ""))
-        lines.append("")
-        lines.append(f"{'':14}{'a cell each':>12}{'shared':>9}")
-        lines += [f"{kind:14}{naive:>12}{shared:>9}" for kind, (naive, shared) in self.counts().items()]
+        lines = [self._by_table(), ""]
         common = {run_id: self.users[run_id] for run_id in self.runs if len(self.users[run_id]) > 1}
         if len(self.tables) > 1:
-            lines += ["", f"{len(common)} runs serve more than one table:" if common else "No run serves two tables."]
-            lines += self._shared(common)
+            lines += [f"{len(common)} runs serve more than one table:" if common else "No run serves two tables."]
+            lines += self._shared(common, every)
         also = {run_id: others.users[run_id] for run_id in self.runs if others and run_id in others.users}
         if also:
-            lines += ["", f"{len(also)} of these runs serve other tables too:", *self._shared(also)]
+            lines += [f"{len(also)} of these runs serve other tables too:", *self._shared(also, every)]
         reasons = Counter(self.skips().values())
         lines += [f"n/a in {count} cells: {reason}" for reason, count in reasons.items()]
         return "\n".join(lines)
 
-    def _shared(self, users: dict[str, list[str]]) -> list[str]:
-        """A line per run and the tables that need it; if that were too many, a line per combination of tables."""
-        if len(users) <= LISTED:
+    def _by_table(self) -> str:
+        """A line for every table, what all cells would need alone, and what is needed as runs are shared."""
+        lines: list[list[object]] = []
+        for table, cells in self.tables.items():
+            alone = Plan(self.settings, {table: cells})
+            skipped = sum(isinstance(cell.runs, Skip) for cell in cells)
+            kinds = (shared for _, shared in alone.counts().values())
+            lines.append([table, len(cells), skipped or "", *kinds, lasting(alone.seconds())])
+        counts = self.counts()
+        cells, skipped = sum(map(len, self.tables.values())), len(self.skips())
+        lines.append(["a run per cell", cells, skipped or "", *(naive for naive, _ in counts.values()), ""])
+        lines.append(["shared", "", "", *(shared for _, shared in counts.values()), lasting(self.seconds())])
+        headers = ["table", "cells", "n/a", "pretrain", "evaluate", "fuse", "one core"]
+        aligned = ("left", *("right" for _ in headers[1:]))
+        return tabulate(lines, headers, tablefmt="simple", disable_numparse=True, colalign=aligned)
+
+    def _shared(self, users: dict[str, list[str]], every: bool) -> list[str]:
+        """A line per combination of tables and what they share, the commonest first, or a line per run."""
+        if every:
             return [f"  {run_id}  {_tables(tables)}  {label(self.runs[run_id])}" for run_id, tables in users.items()]
         together: dict[str, Counter[str]] = {}
         for run_id, tables in users.items():
             together.setdefault(_tables(tables), Counter())[_KIND[type(self.runs[run_id])]] += 1
-        return [
+        ordered = sorted(together.items(), key=lambda item: item[1].total(), reverse=True)
+        lines = [
             f"  {tables}: {', '.join(f'{kinds[kind]} {kind}' for kind in KINDS if kinds[kind])}"
-            for tables, kinds in together.items()
+            for tables, kinds in ordered[:COMBINATIONS]
         ]
+        more = len(ordered) - len(lines)
+        rest = f"  and {more} more combinations of tables; " if more else "  "
+        return [*lines, f"{rest}--all has a line for every run"]
 
 
 def _tables(names: list[str]) -> str:

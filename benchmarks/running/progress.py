@@ -6,7 +6,6 @@ Which run of how many, what it is, the epoch, loss terms, samples per second, ti
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,33 +15,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColu
 from rich.progress import Progress as Bars
 from rich.table import Column
 
+from benchmarks.durations import clock
 from benchmarks.planning.cost import cost
 from benchmarks.records.store import Store
 from benchmarks.runs import Run, label
 from protocols import Progress
 
-# seconds of a unit, its name, and how many of it are told in the next
-UNITS = (
-    (1.0, "s", 60),
-    (60.0, "min", 60),
-    (3600.0, "h", 72),
-    (86_400.0, "days", 730),
-    (31_557_600.0, "years", math.inf),
-)
 LOG_EVERY = 30.0  # seconds between two lines about one run in a log
-
-
-def clock(seconds: float) -> str:
-    """75 -> "1:15", 3700 -> "1:01:40"."""
-    minutes, s = divmod(round(seconds), 60)
-    hours, m = divmod(minutes, 60)
-    return f"{hours}:{m:02}:{s:02}" if hours else f"{m}:{s:02}"
-
-
-def lasting(seconds: float) -> str:
-    """90 -> "1.5 min", 10_000 -> "2.8 h": for times from seconds to centuries of which the first digits matter."""
-    unit, name = next((unit, name) for unit, name, until in UNITS if seconds < unit * until)
-    return f"{seconds / unit:.3g} {name}" if seconds < 999 * unit else f"{seconds / unit:,.0f} {name}"
 
 
 @contextmanager

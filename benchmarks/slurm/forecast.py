@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks.campaign import Campaign
 from benchmarks.choices import UsageError, short
+from benchmarks.durations import lasting
 from benchmarks.planning import rates
 from benchmarks.planning.cost import CORE, MACHINE, cost
-from benchmarks.running.progress import lasting
 from benchmarks.runs import label
 from benchmarks.slurm.arrays import Array, arrays_of
 from benchmarks.slurm.simulate import STARTUP, Path, Schedule, critical_path, lives, simulate

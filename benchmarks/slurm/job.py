@@ -21,10 +21,11 @@ import submitit
 from rich.console import Console
 
 from benchmarks.campaign import Campaign
+from benchmarks.durations import clock
 from benchmarks.recipes import Settings
 from benchmarks.records.store import Store
 from benchmarks.running.execute import Machine, execute
-from benchmarks.running.progress import Reporter, clock
+from benchmarks.running.progress import Reporter
 from benchmarks.runs import Run, label
 from benchmarks.slurm.cluster import ClusterError
 from benchmarks.slurm.queue import PATIENCE, Attempt, Submission, ask, attempt, folder_of

@@ -21,10 +21,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from benchmarks.campaign import Campaign
+from benchmarks.durations import UNITS, lasting
 from benchmarks.figures import style
 from benchmarks.figures.style import INK, SIDE, WARNING, WIDTH, Page, title_of
 from benchmarks.recipes import Settings
-from benchmarks.running.progress import UNITS, lasting
 from benchmarks.runs import Evaluate, Fuse, Pretrain
 from benchmarks.slurm.arrays import Task
 from benchmarks.slurm.simulate import Path, Schedule, Span

@@ -29,9 +29,30 @@ def fail(campaign: Campaign, *errors: str | None) -> list[str]:
     return found
 
 
+def runs(campaign: Campaign, every: bool = False) -> list[str]:
+    """What is said below the table of counts."""
+    text = "\n".join(standing(campaign).lines(every))
+    return text.partition("\n\n")[2].splitlines()
+
+
+def test_every_table_has_its_line_and_shared_runs_count_once(tmp_path: Path) -> None:
+    campaign = Campaign([TABLES["7"], TABLES["15"]], Settings(scale="smoke"), tmp_path, tmp_path)
+    (failed,) = fail(campaign, "ValueError: no")
+    head, _, *rows = next(standing(campaign).lines()).splitlines()
+    assert head.split() == ["table", "cells", "n/a", "done", "running", "failed", "missing"]
+    assert failed in campaign.plan.users
+    users = campaign.plan.users[failed]
+    for row in rows[:-1]:
+        table, *numbers = row.split()
+        mine = [run_id for run_id, tables in campaign.plan.users.items() if table in tables]
+        assert list(map(int, numbers[1:])) == [0, 0, int(table in users), len(mine) - int(table in users)]
+    assert rows[-1].split() == ["together", "28", "0", "0", "1", str(len(campaign.plan.runs) - 1)]
+    assert max(map(len, (head, *rows))) <= 80
+
+
 def test_a_few_failed_runs_have_a_line_each(campaign: Campaign) -> None:
     failed = fail(campaign, *["ValueError: no"] * SHOWN)
-    *lines, last = standing(campaign)
+    *lines, last = runs(campaign)
     assert [line.split()[:2] for line in lines] == [["failed", run_id] for run_id in failed]
     assert last == "0 done, 0 running, 10 failed, 54 missing"
 
@@ -39,19 +60,19 @@ def test_a_few_failed_runs_have_a_line_each(campaign: Campaign) -> None:
 def test_many_are_put_together_by_their_errors(campaign: Campaign) -> None:
     memory = [f"OutOfMemoryError: tried to allocate {i}.{i} GiB for run evaluate-{i:016x}" for i in range(20)]
     failed = fail(campaign, "ValueError: first", *memory, "ValueError: other\n  the last line")
-    *lines, hint, last = standing(campaign)
+    *lines, hint, last = runs(campaign)
     assert [line.split()[1] for line in lines] == [failed[1], failed[0], failed[-1]]
     assert lines[0].endswith("(and 19 more like it)")
     assert lines[2].endswith("  the last line")
     assert hint == "With --all, status has a line for every run."
     assert last.startswith("0 done, 0 running, 22 failed")
-    *every, last = standing(campaign, every=True)
+    *every, last = runs(campaign, every=True)
     assert [line.split()[1] for line in every] == failed
 
 
 def test_many_errors_are_counted(campaign: Campaign) -> None:
     fail(campaign, *(f"ValueError: {chr(97 + i)}" for i in range(25)))
-    lines = list(standing(campaign))
+    lines = runs(campaign)
     assert len(lines) == SHOWN + 3
     assert lines[SHOWN] == "failed   15 more, of 15 other kinds"
 
@@ -61,7 +82,7 @@ def test_runs_that_are_under_way_are_bounded_too(campaign: Campaign) -> None:
     claims = [store.claim(run_id) for run_id in list(campaign.plan.runs)[:14]]
     for claim in claims:
         assert claim.__enter__()
-    lines = list(standing(campaign))
+    lines = runs(campaign)
     for claim in claims:
         claim.__exit__(None, None, None)
     assert [line.split()[0] for line in lines[:-2]] == ["running"] * (SHOWN + 1)

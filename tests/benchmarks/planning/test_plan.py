@@ -111,7 +111,7 @@ def test_what_a_table_varies_goes_before_set() -> None:
 
 def test_one_table_tells_which_runs_it_shares_with_others() -> None:
     plan = Plan.of([TABLES["3"]], SETTINGS)
-    text = plan.describe(Plan.of([TABLES["1"], TABLES["4"]], SETTINGS))
+    text = plan.describe(Plan.of([TABLES["1"], TABLES["4"]], SETTINGS), every=True)
     lines = text.partition("of these runs serve other tables too:\n")[2].splitlines()
     shared = Plan.of([TABLES["1"], TABLES["3"]], SETTINGS)
     with_table_1 = [run_id for run_id, tables in shared.users.items() if len(tables) == 2]
@@ -124,7 +124,7 @@ def test_one_table_tells_which_runs_it_shares_with_others() -> None:
 
 def test_what_thousands_of_runs_share_is_counted_by_table() -> None:
     text = Plan.of([TABLES["1"], TABLES["3"]], Settings("paper", "full", tuple(range(10)))).describe()
-    few = Plan.of([TABLES["1"], TABLES["3"]], SETTINGS).describe()
+    few = Plan.of([TABLES["1"], TABLES["3"]], SETTINGS).describe(every=True)
     assert "60 runs serve more than one table:\n  pretrain-" in few
     assert "600 runs serve more than one table:\n  tables 1, 3: 240 pretrainings, 240 evaluations, 120 fusions" in text
 

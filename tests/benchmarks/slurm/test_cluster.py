@@ -78,7 +78,7 @@ def test_two_people_submit_a_table_at_once_and_it_fills(
     seen = set()
     while before := cluster.tasks():
         time.sleep(0.3)  # a run lasts less than a second
-        *lines, last = standing(campaign, every=True)
+        *lines, last = standing(campaign).lines(every=True)
         after = cluster.tasks()
         found = counts(last)
         assert sum(found.values()) == 16

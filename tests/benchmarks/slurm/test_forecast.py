@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 import bench
+from benchmarks.durations import lasting
 from benchmarks.planning.plan import Plan
 from benchmarks.recipes import Settings
 from benchmarks.records.store import Store
-from benchmarks.running.progress import lasting
 from benchmarks.tables import TABLES
 from tests.test_cli import say
 
