@@ -27,9 +27,9 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "": (
         "bench.py --table 1                        # fill Table 1 and print it",
         "bench.py run --table 7 15 --scale smoke   # in seconds, to see that all works",
-        "bench.py data prepare irds --raw DIR      # prepare a real data set",
+        "bench.py data prepare irds --raw PATH     # prepare a real data set",
         "bench.py plan --table all                 # what would run, what tables share",
-        "bench.py COMMAND --help                   # options and examples of one command",
+        "bench.py run --help                       # options and examples of one command",
     ),
     "run": (
         "bench.py run --table 1",
