@@ -37,7 +37,7 @@ def blocks(page: str, kind: str) -> list[str]:
 def shown(page: str) -> Iterator[Shown]:
     """Every command of a page, in blocks and in running text; `a && b` is two."""
     text = (REPO / page).read_text(encoding="utf-8")
-    lines = [line.partition("  #")[0] for block in blocks(page, "sh") for line in block.splitlines()]
+    lines = [line.partition("  #")[0].strip() for block in blocks(page, "sh") for line in block.splitlines()]
     prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
     spans = [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", prose)]
     lines += [span for span in spans if span.split()[0] in PROGRAMS and len(span.split()) > 1]
@@ -50,15 +50,14 @@ def shown(page: str) -> Iterator[Shown]:
 def commands() -> list[Shown]:
     """Every command of every page and of the help, once."""
     found = [each for page in PAGES for each in shown(page)]
-    found += [
-        Shown(f"bench.py {name} --help", line.partition("  #")[0]) for name in EXAMPLES for line in EXAMPLES[name]
-    ]
+    helped = ((f"bench.py {name} --help", line) for name, lines in EXAMPLES.items() for line in lines)
+    found += [Shown(page, line.partition("  #")[0].strip()) for page, line in helped]
     return list({each.command.removeprefix("python "): each for each in reversed(found)}.values())[::-1]
 
 
 def words_of(command: str) -> list[str] | None:
     """The words behind bench.py, None when the command is of another program."""
-    words = shlex.split(command)
+    words = shlex.split(command.partition(" > ")[0])
     words = words[1:] if words[0] == "python" else words
     return words[1:] if words[0] == "bench.py" else None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import zipfile
 from pathlib import Path
 
@@ -17,12 +16,10 @@ from benchmarks.datasets.raw import ntu_names
 from benchmarks.throughput.skeleton_files import bodies_of, skeleton_text
 from tests.benchmarks.datasets.imports import import_files
 from tests.benchmarks.datasets.raw import ntu_files, pku_files
-from tests.benchmarks.slurm.cluster import missing
 from tests.conftest import REPO
 from tests.pages import FLOORS, PAGES, Shown, blocks, commands, run, shown, words_of, worked_example
 
 COMMANDS = commands()
-OURS = [each for each in COMMANDS if words_of(each.command) is not None]
 # Done by .ci/run in a fresh environment, or by a person once.
 OTHERS = (
     "pip install ",
@@ -33,8 +30,9 @@ OTHERS = (
     "cp ",
     "python -m tests.robustness.",
 )
-OF_EXAMPLES = {each.command for floor in FLOORS for each in shown(f"{floor}/README.md") if blocks(each.page, "diff")}
-NAMED = ["--names", "skes_available_name.txt"]
+OF_EXAMPLES = {each.command for floor in FLOORS for each in shown(f"{floor}/README.md")}
+OURS = [each for each in COMMANDS if words_of(each.command) is not None and each.command not in OF_EXAMPLES]
+SUBMITTED = [each for each in OURS if "--slurm" in each.command]  # test_cluster.py gives these to a real Slurm
 # Minutes of measuring in seconds; tests/benchmarks/throughput looks at what is measured.
 SMALL = {
     "data": ["--files", "60"], "gru": ["--batch", "1", "--steps", "1"], "kernels": ["--seconds", "20"],
@@ -63,14 +61,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     order = {"train": training, "test": [name for name in clips if name not in training]}
     import_files.pyskl(folder / "ntu60_3danno.pkl", clips)
     import_files.ctrgcn(folder / "NTU60_CS.npz", clips, order, False, 60)
-    (folder / NAMED[1]).write_text("\n".join(sorted(clips)) + "\n")
     import_files.crossclr(folder / "NTU60_frame50" / "xsub", clips, 50, set(training))
     pku_files.videos(folder / "PKUMMD", recorded, {"0002-L": 5, "0002-M": 4, "0291-R": 3, "0364-L": 1})
     (folder / "irds").mkdir()
     for number, subject in enumerate((101, 102, 103, 201, 202, 203)):
         lines = recorded[number].transpose(1, 2, 0).reshape(-1, 75)
         np.savetxt(folder / "irds" / f"{subject}_18_{number % 3}_1_1_stand.txt", lines, "%.7g", ",")
-    shutil.copy(REPO / "benchmarks" / "slurm" / "cluster.example.toml", folder / "cluster.toml")
     return folder
 
 
@@ -82,7 +78,6 @@ def adapted(words: list[str], place: Path) -> list[str]:
     if command == "data":
         name = words[2] if len(words) > 2 else ""
         words += ["--partial"] if words[1] == "prepare" else []
-        words += NAMED if any(word.endswith(".npz") for word in words) else []
         return [*words, "--data", str(place / f"data-{name}")]
     if command == "profile":
         return [*words, *SMALL[words[1]], "--scale", "smoke", "--out", str(place / "out")]
@@ -95,19 +90,18 @@ def adapted(words: list[str], place: Path) -> list[str]:
         words[words.index("--scale") + 1] = "smoke"
     elif "--scale" not in options:
         words += ["--scale", "smoke"]
-    if "--slurm" in options:  # tests/benchmarks/slurm submits to a real one
-        words += ["--dry-run"]
     return [*words, "--out", str(place / "out"), "--data", str(place / "data")]
 
 
 def slow(each: Shown) -> object:
-    """Measurements are for the nightly run."""
+    """Measurements, and tables that take more than some seconds at smoke scale, are for the nightly run."""
     words = words_of(each.command) or []
-    marks = [pytest.mark.nightly] if words[0] == "profile" else []
+    long = words[0] == "profile" or ({"irds", "1", "15"} & set(words) and words[0] in ("run", "--table"))
+    marks = [pytest.mark.nightly] if long else []
     return pytest.param(each, id=each.command, marks=marks)
 
 
-@pytest.mark.parametrize("each", OURS, ids=lambda each: each.command)
+@pytest.mark.parametrize("each", [each for each in OURS if "--help" not in each.command], ids=lambda each: each.command)
 def test_the_command_line_understands(each: Shown) -> None:
     words = words_of(each.command) or []
     parser().parse_args(words if not words[0].startswith("--") else ["run", *words])
@@ -126,15 +120,13 @@ def test_other_programs_are_run_elsewhere() -> None:
         assert words.replace("-q ", "") in (REPO / "README.md").read_text()
 
 
-@pytest.mark.parametrize("each", [slow(each) for each in OURS if each.command not in OF_EXAMPLES])
+@pytest.mark.parametrize("each", [slow(each) for each in OURS if each not in SUBMITTED])
 def test_every_command_runs(
     each: Shown, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """0, or 3 where data or records that nobody has are missing; never wrong words, never a failure."""
     monkeypatch.chdir(place)
     words = adapted(words_of(each.command) or [], place)
-    if "--slurm" in words and (reason := missing()):
-        pytest.skip(reason)
     if "RUN" in words:  # two of them, as somebody would copy them from `status`
         ids = sorted(path.stem for path in (place / "out" / "smoke" / "records").glob("evaluate-*.json"))
         if not ids:
@@ -156,7 +148,9 @@ def test_the_long_forms_understand_their_words(each: Shown) -> None:
     run(REPO, *each.command.split()[1:], "--help")
 
 
-@pytest.mark.parametrize("floor", FLOORS)
+@pytest.mark.parametrize(
+    "floor", [pytest.param(floor, marks=[] if floor == "methods" else [pytest.mark.nightly]) for floor in FLOORS]
+)
 def test_the_worked_example_of_a_floor_works(floor: str, tmp_path: Path) -> None:
     """Its file and its patch, in a copy; then every command of the page as it stands, at smoke scale."""
     checkout = worked_example(floor, tmp_path)

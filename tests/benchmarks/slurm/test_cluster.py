@@ -26,6 +26,7 @@ from benchmarks.slurm.simulate import simulate
 from benchmarks.status import standing
 from benchmarks.tables import TABLES
 from tests.benchmarks.slurm.cluster import REPO, Cluster, until
+from tests.pages import commands, words_of
 
 TABLE = ("--table", "7", "--scale", "smoke")
 EPOCHS = 24
@@ -262,6 +263,20 @@ def test_nothing_is_submitted_when_something_is_wrong(cluster: Cluster, tmp_path
         assert not list((tmp_path / "smoke" / "slurm").glob("*-*")), "no array was written"
     both = cluster.bench("run", *TABLE, "--out", tmp_path, "--slurm", cluster.file, "--jobs", "2")
     assert (both.returncode, "are for this machine" in both.stderr) == (2, True)
+
+
+def test_the_commands_of_the_pages_are_what_slurm_takes(cluster: Cluster, tmp_path: Path) -> None:
+    """At smoke scale, all but the submission; the others of this file submit."""
+    found = [words for each in commands() if (words := words_of(each.command)) and "--slurm" in words]
+    assert len(found) > 2
+    for words in found[:3]:
+        words[words.index("--slurm") + 1] = str(cluster.file)
+        if "--scale" in words:
+            words[words.index("--scale") + 1] = "smoke"
+        done = cluster.bench(*words, "--scale", "smoke", "--dry-run", "--out", tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert "#SBATCH --array" in done.stdout
+        assert not cluster.tasks()
 
 
 def test_a_dry_run_shows_what_sbatch_would_get(cluster: Cluster, tmp_path: Path) -> None:
