@@ -81,8 +81,10 @@ def adapted(words: list[str], place: Path) -> list[str]:
         return [*words, "--data", str(place / f"data-{name}")]
     if command == "profile":
         return [*words, *SMALL[words[1]], "--scale", "smoke", "--out", str(place / "out")]
-    if command in ("show", "completion"):
-        return words + ([] if "--help" in options or command == "completion" else ["--out", str(place / "out")])
+    if command == "completion" or (command == "show" and "RUN" not in words):  # of a record in the repository
+        return words
+    if command == "show":
+        return [*words, "--out", str(place / "out")]
     if command == "doctor":
         return [*words, "--out", str(place / "out"), "--data", str(place / "data")]
     trains = command == "run" or (command == "figure" and "--no-run" not in options)
@@ -96,7 +98,8 @@ def adapted(words: list[str], place: Path) -> list[str]:
 def slow(each: Shown) -> object:
     """Measurements, and tables that take more than some seconds at smoke scale, are for the nightly run."""
     words = words_of(each.command) or []
-    long = words[0] == "profile" or ({"irds", "1", "15"} & set(words) and words[0] in ("run", "--table"))
+    trains = words[0] in ("run", "figure", "--table", "profile")
+    long = trains and not {"--method", "--no-run", "--help", "skeletons", "--kernel"} & set(words)
     marks = [pytest.mark.nightly] if long else []
     return pytest.param(each, id=each.command, marks=marks)
 
