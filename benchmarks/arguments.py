@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -261,20 +262,18 @@ def _seeds(text: str) -> int:
 
 
 def _amount(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected a number of at least 0, got {text!r}")
-    return value
+    return _number(text, lambda value: 0 <= value < float("inf"), "a number of at least 0")
 
 
 def _share(text: str) -> float:
+    return _number(text, lambda value: 0 < value <= 1, "a part of 1, such as 0.01")
+
+
+def _number(text: str, allowed: Callable[[float], bool], wanted: str) -> float:
     try:
         value = float(text)
     except ValueError:
-        value = 0.0
-    if not 0 < value <= 1:
-        raise argparse.ArgumentTypeError(f"expected a part of 1, such as 0.01, got {text!r}")
+        value = float("nan")
+    if not allowed(value):
+        raise argparse.ArgumentTypeError(f"expected {wanted}, got {text!r}")
     return value
