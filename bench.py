@@ -19,6 +19,7 @@ from typing import NoReturn
 from benchmarks.arguments import USAGE, completion, parser
 
 OK, MISSING, FAILED, STOPPED = 0, 3, 4, 130
+_STOPPING = threading.Event()  # somebody has asked for the end
 PATIENCE = 3.0  # seconds from SIGTERM or Ctrl-C to an end by force
 GO_ON = "\nStopped. What is done is saved; run the same command to go on."
 HERE = Path(__file__).resolve().parent
@@ -28,9 +29,7 @@ INSTALL = f"install what is needed with: cd {HERE} && pip install -e ."
 def main(words: list[str] | None = None) -> int:
     """Runs one command; returns its exit code (0 all cells present, 2 usage, 3 cells missing, 4 cells failed)."""
     words = sys.argv[1:] if words is None else words
-    if (
-        words and words[0].startswith("--") and words[0] not in ("-h", "--help")
-    ):  # the user's own words: bench.py --table 1
+    if words and words[0].startswith("--") and words[0] != "--help":  # the user's own words: bench.py --table 1
         words = ["run", *words]
     if not words:
         parser().print_help(sys.stderr)
@@ -52,14 +51,17 @@ def command() -> NoReturn:
     try:
         code = main()
         _deaf()
-    except KeyboardInterrupt:
-        sys.stdout.flush()
-        _end()  # at once: Python's own end takes another code when a library had caught the interrupt before
+    except BaseException:
+        if _STOPPING.is_set():  # whatever an interrupted library, or a half imported module, has made of it
+            sys.stdout.flush()
+            _end()  # at once: Python's own end takes another code when a library had caught the interrupt before
+        raise
     sys.exit(code)
 
 
 def _stop(*_: int | FrameType | None) -> NoReturn:
     """Interrupts main; where a library swallows that, or something hangs, the process ends nevertheless."""
+    _STOPPING.set()
     _deaf()  # a second signal must not disturb the leaving
     timer = threading.Timer(PATIENCE, _end)
     timer.daemon = True

@@ -10,6 +10,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import protocols
 from backbones import BACKBONES
 from backbones.streams import STREAMS
 from benchmarks import recipes
@@ -20,7 +21,7 @@ from benchmarks.recipes.sizes import SIZES
 from benchmarks.tables.base import Cell, unsupported
 from methods import METHODS
 
-PROTOCOLS = ("linear", "knn", "finetune", "semi")  # of a pretrained encoder
+PROTOCOLS = tuple(name for name in protocols.PROTOCOLS if name not in ("raw", "embed"))  # of a pretrained encoder
 UNSETTABLE = ("classes", "blocks")  # the data set decides; too long for a word
 POSITIVE = (*(size for size in SIZES if size != "epochs"), "width", "out", "hidden", "hidden_size", "layers", "subsets")
 

@@ -16,7 +16,7 @@ from benchmarks.recipes.once import once
 from benchmarks.recipes.settings import Settings
 from benchmarks.recipes.sizes import DEMO, IRDS, SMOKE, Size, changed, resized, retuned
 from benchmarks.runs import Data, Evaluate, Fuse, Pretrain, Raw, Run, Untrained
-from protocols import embed, finetune, knn, raw
+from protocols import PROTOCOLS, finetune, knn
 
 _MONITOR = knn.Config()
 
@@ -138,7 +138,7 @@ def _judge(
         case "linear":
             config = resolve(settings, method, data, stream, backbone).linear
         case _:
-            config = {"knn": knn.Config(), "raw": raw.Config(), "embed": embed.Config()}[protocol]
+            config = PROTOCOLS[protocol].Config()  # no recipe says more
     return replace(config, **changes)
 
 

@@ -26,6 +26,17 @@ bench.command()
 """
 
 
+BREAKS = """
+import bench, time
+def main():
+    print("ready", flush=True)
+    try: time.sleep(60)
+    except KeyboardInterrupt: raise AttributeError("a module that is half imported") from None
+bench.main = main
+bench.command()
+"""
+
+
 def test_killed_for_a_while(tmp_path: Path) -> None:
     trials = Trials(tmp_path, seed=0)
     trials.quiet("one")
@@ -45,15 +56,17 @@ def test_killed_a_hundred_times(tmp_path: Path) -> None:
     assert not trials.tally.losses, str(trials.tally)
 
 
+@pytest.mark.parametrize("program", [SWALLOWS, BREAKS], ids=["swallows", "breaks"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_that_a_library_swallows_ends_the_command_nevertheless(number: signal.Signals) -> None:
+def test_a_signal_that_a_library_swallows_ends_the_command_nevertheless(number: signal.Signals, program: str) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-c", SWALLOWS], cwd=REPO, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", program], cwd=REPO, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert process.stdout
     assert process.stdout.readline() == "ready\n"
     for _ in range(2):  # the second must not disturb
-        process.send_signal(number)
+        if process.poll() is None:
+            process.send_signal(number)
         time.sleep(0.1)
     _, error = process.communicate(timeout=LEAVE)
     assert process.returncode == STOPPED
