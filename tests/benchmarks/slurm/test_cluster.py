@@ -79,7 +79,7 @@ def test_two_people_submit_a_table_at_once_and_it_fills(
     seen = set()
     while before := cluster.tasks():
         time.sleep(0.3)  # a run lasts less than a second
-        *lines, last = standing(campaign).lines(every=True)
+        _table, _, *lines, last = standing(campaign).lines(every=True)
         after = cluster.tasks()
         found = counts(last)
         assert sum(found.values()) == 16
@@ -208,7 +208,7 @@ def test_a_failing_run_leaves_its_siblings_and_says_why(cluster: Cluster, tmp_pa
     assert status.returncode == 4
     assert rendered(tmp_path).count("✗") >= 4
     assert "56 training samples do not fill one batch of 57" in rendered(tmp_path)
-    assert not cluster.bench("status", *TABLE, "--out", tmp_path).stdout.count("failed "), "another table"
+    assert not cluster.bench("status", *TABLE, "--out", tmp_path).stdout.count("\nfailed "), "another table"
 
     again = cluster.bench(*words)
     assert again.returncode == 4, "there is nothing to submit, and cells have failed"
