@@ -51,8 +51,9 @@ def command() -> NoReturn:
     try:
         code = main()
         _deaf()
-    except BaseException:
-        if _STOPPING.is_set():  # whatever an interrupted library, or a half imported module, has made of it
+    except BaseException as error:
+        # whatever an interrupted library, or a half imported module, has made of the interrupt
+        if isinstance(error, KeyboardInterrupt) or _STOPPING.is_set():
             sys.stdout.flush()
             _end()  # at once: Python's own end takes another code when a library had caught the interrupt before
         raise

@@ -77,6 +77,7 @@ def test_no_epochs_leave_the_untrained_encoder_judged_once(name: str, tmp_path: 
         assert all(torch.equal(tensor, encoder[key]) for key, tensor in method(name).encoder().state_dict().items())
 
 
+@pytest.mark.nightly  # half a minute; its parts have tests of their own
 def test_a_training_killed_by_sigkill_goes_on_bit_for_bit(tmp_path: Path) -> None:
     """A real kill at a moment nobody chose, not a polite request to leave."""
     (tmp_path / "whole").mkdir()

@@ -62,6 +62,7 @@ def test_events_stand_around_a_call_behind_a_flush(gpu: None):
     assert kinds == ["flush", "Event", "a", "Event"] * (2 + clock.FEWEST)
 
 
+@pytest.mark.nightly  # half a minute; its parts have tests of their own
 def test_the_whole_command_for_a_gpu(gpu: None, quick: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     rates = dict.fromkeys(ceilings.kinds_of("cuda"), 1e14)
     monkeypatch.setattr(ceilings, "measure", lambda *_: Ceilings(3e12, rates, 4e12))

@@ -59,6 +59,7 @@ def test_operations_have_their_kind(operation: str, kind: str) -> None:
     assert operations.kind_of(operation) == kind
 
 
+@pytest.mark.nightly  # half a minute; its parts have tests of their own
 def test_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(step, "compared", lambda device: [SMALL])
     monkeypatch.setattr(step, "GROWN", {"queue": [SMALL, Size(4, 4, 32, 128)]})

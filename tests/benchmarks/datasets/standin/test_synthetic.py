@@ -180,6 +180,7 @@ def test_hardness_of_raw_coordinates_leaves_room_on_both_sides() -> None:
     assert 0.30 <= accuracy <= 0.70, f"1-NN on raw coordinates scores {accuracy:.3f}"
 
 
+@pytest.mark.nightly  # half a minute; its parts have tests of their own
 def test_hardness_a_supervised_network_solves_it_and_an_untrained_one_does_not() -> None:
     """One test, because both need the same network: about half a minute of one core."""
     x, y, train, test = demo_xsub()
