@@ -111,6 +111,7 @@ def test_two_people_submit_a_table_at_once_and_it_fills(
     assert lasted == pytest.approx(predicted, rel=0.25)
 
 
+@pytest.mark.nightly  # three minutes
 def test_whatever_a_cluster_does_the_same_command_makes_the_same_table(cluster: Cluster, tmp_path: Path) -> None:
     """scancel, requeue, kill -9, a preemption's signal, a time limit that is too short, slurmd stopped and started."""
     out = tmp_path / "out"
