@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 WIDE = 32  # channels from which one dot product per term is faster than two gathers
@@ -122,7 +123,8 @@ class MixAlongEdges(torch.autograd.Function):
         return edges.forward.sums(x, weights)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Joints receive along the same edges turned round."""
         x, weights = ctx.saved_tensors
         edges: Edges = ctx.edges

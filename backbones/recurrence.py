@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 
@@ -35,8 +36,9 @@ class Recurrence(torch.autograd.Function):
         return torch.cat([before[1:], h.unsqueeze(0)])
 
     @staticmethod
+    @once_differentiable
     @torch.amp.custom_bwd(device_type="cpu")
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """From the gradient of the states to those of gates, weight and bias."""
         weight, before, r, z, n, n_h = ctx.saved_tensors
         # what one unit of dL/dh_t is in front of each gate
