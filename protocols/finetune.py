@@ -25,7 +25,7 @@ from protocols.fit import fit
 from protocols.frozen import train_as_evaluated
 from protocols.linear import classifier
 from protocols.metrics import accuracies
-from protocols.sgd import SGD, Plain
+from protocols.sgd import SGD, Plain, check_sizes
 
 REVISION = 1
 HEAD = {"head.weight", "head.bias"}  # all that a finetuned encoder has besides its backbone
@@ -44,6 +44,9 @@ class Config:
     batchnorm: Literal["batch", "frozen"] = "batch"  # frozen: evaluation mode, which switches dropout off as well
     every: int = 5  # epochs between evaluations
     report: Literal["last", "best"] = "last"  # the last epoch's accuracy, or the best epoch's on the test set
+
+    def __post_init__(self) -> None:
+        check_sizes(self.epochs, self.batch, self.every)
 
     def rate(self, epoch: int, history: list[dict[str, Any]]) -> float:
         """The learning rate in an epoch counted from 0, after the epochs of `history`."""

@@ -6,6 +6,7 @@ recorded. Evaluation mode and clean samples throughout, where the release augmen
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,6 +19,7 @@ from protocols.features import represent
 from protocols.metrics import accuracies
 
 REVISION = 1
+LARGEST = math.log(torch.finfo(torch.float32).max) - 0.1  # of a sum of votes; a similarity may be a little above 1
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,16 @@ class Config:
     k: int = 20  # whose scores and per-class accuracy are stored; "top1" is its accuracy
     temperature: float = 0.1  # a neighbour votes with exp(similarity / temperature)
     features: Literal["embedding", "backbone"] = "embedding"  # after the head, or the pooled feature before it
+
+    def __post_init__(self) -> None:
+        if min(most := {*self.ks, self.k}) < 1:
+            raise ValueError(f"a vote needs at least 1 neighbour; got k = {self.k} and ks = {self.ks}")
+        least = 1 / (LARGEST - math.log(max(most)))
+        if not self.temperature >= least:
+            raise ValueError(
+                f"the temperature must be at least {least:.4f}, or {max(most)} votes of exp(1 / temperature) overflow; "
+                f"got {self.temperature}"
+            )
 
 
 def _block(bank: Tensor) -> int:

@@ -18,7 +18,7 @@ from methods import Encoder
 from protocols.base import Context, Progress, Result, Splits, after, derive
 from protocols.features import extract_once
 from protocols.metrics import accuracies
-from protocols.sgd import SGD
+from protocols.sgd import SGD, check_sizes
 
 REVISION = 1
 
@@ -33,6 +33,9 @@ class Config:
     every: int = 5  # epochs between evaluations
     report: Literal["last", "best"] = "last"  # the last epoch's accuracy, or the best epoch's on the test set
     standardise: bool = False  # features to mean 0, deviation 1 on the training side: no encoder wins by scale
+
+    def __post_init__(self) -> None:
+        check_sizes(self.epochs, self.batch, self.every)
 
 
 def classifier(width: int, classes: int, seed: int) -> nn.Linear:

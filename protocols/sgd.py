@@ -10,6 +10,19 @@ import torch
 from torch import Tensor, nn
 
 
+def check_sizes(epochs: int, batch: int, every: int) -> None:
+    """Refuses a training of a classifier that judges nothing (pretraining, which may have 0 epochs, is no such one).
+
+    Raises:
+        ValueError: with the three sizes.
+    """
+    if min(epochs, batch, every) < 1:
+        raise ValueError(
+            "epochs, batch and every (epochs between evaluations) must be at least 1, or nothing is trained or judged; "
+            f"got {epochs}, {batch} and {every}"
+        )
+
+
 class Plain(torch.optim.SGD):
     """torch.optim.SGD, bit for bit, without its wrappers for torch.compile: they import a compiler of a second or more.
 

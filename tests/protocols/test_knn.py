@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -86,6 +88,22 @@ def test_a_block_is_chosen_by_memory(samples: int, most: int) -> None:
     bank = torch.empty(1, 128).expand(samples, 128)
     assert 1 <= knn._block(bank) <= most
     assert knn._block(bank) == 1 or 4 * samples * knn._block(bank) > 2**24
+
+
+def test_votes_that_would_overflow_are_refused() -> None:
+    alike, labels = torch.full((1, 40), 1 + 1e-6), torch.zeros(1, 40, dtype=torch.long)
+    assert knn.vote(alike, labels, 2, 0.01).isinf().any()
+    for temperature in (0.01, 0.0, -1.0, np.nan):
+        with pytest.raises(ValueError, match=r"temperature must be at least 0\.0118, or 40 votes .* overflow; got"):
+            knn.Config(temperature=temperature)
+    config = knn.Config(temperature=0.0118)
+    assert knn.vote(alike, labels, 2, config.temperature).isfinite().all()
+
+
+@pytest.mark.parametrize("wrong", [{"k": 0}, {"ks": (10, 0)}, {"ks": (-1,)}])
+def test_a_vote_of_nobody_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="at least 1 neighbour; got k = "):
+        knn.Config(**wrong)
 
 
 def test_more_neighbours_than_samples_is_an_error() -> None:
