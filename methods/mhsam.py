@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from backbones.base import MaskPooling
-from backbones.linear import linear
 from methods.exact import unrounded
 from methods.kernels import Form, Kernel, attention_pool, choose, split_heads
+from methods.kernels.linear import linear
 
 
 class AttentionMask(nn.Module):

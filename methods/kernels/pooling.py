@@ -18,6 +18,7 @@ import triton.language as tl
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from methods.kernels.reference import Pooled
 from methods.kernels.tiles import Tiles, accumulator, mask_tile, pooling_tiles, precision, strides
 
 PROGRAMS = 256  # that share the sum over tokens of dW: about two for each multiprocessor; a constant fixes its order
@@ -217,7 +218,7 @@ class MaskPool(torch.autograd.Function):
 
 def mask_pool(
     u: Tensor, weight: Tensor, bias: Tensor, lam: float, x: Tensor, keys: Tensor, tiles: Tiles | None = None
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+) -> Pooled:
     """Projection, mask and both poolings of both maps: f_s, f_ns, k_s, k_ns, (R, C) each.
 
     Args:

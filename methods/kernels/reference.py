@@ -8,6 +8,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+Pooled = tuple[Tensor, Tensor, Tensor, Tensor]  # f_s, f_ns, k_s, k_ns
+
+
+def split_heads(projected: Tensor | tuple[Tensor, Tensor], heads: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Views: (R, n, 3C), or Q (R, 1, C) and K V (R, n, 2C) -> q, k, v: (R, H, n, d), q (R, H, 1, d) of the latter."""
+    if isinstance(projected, Tensor):
+        q, k, v = projected.unflatten(2, (3, heads, -1)).permute(2, 0, 3, 1, 4)
+        return q, k, v
+    k, v = projected[1].unflatten(2, (2, heads, -1)).permute(2, 0, 3, 1, 4)
+    return projected[0].unflatten(2, (heads, -1)).transpose(1, 2), k, v
+
 
 def mask_pool(x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """Salient and non-salient means over tokens. Equations 5 to 7.
@@ -39,7 +50,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 def attention_pool(
     q: Tensor, k: Tensor, v: Tensor, weight: Tensor, bias: Tensor, lam: float, x: Tensor, keys: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+) -> Pooled:
     """Everything behind the QKV product: attention, projection, mask, and both poolings of both maps.
 
     Half-precision input is computed in float32 throughout; only the results are rounded.
@@ -68,7 +79,7 @@ def project_and_pool(
     x: Tensor,
     keys: Tensor,
     linear: Callable[[Tensor, Tensor, Tensor], Tensor] = F.linear,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+) -> Pooled:
     """Equations 4 to 7: the mask sigmoid(lam (U Wᵀ + b)), and both maps pooled with it; attended is U, (R, m, C)."""
     mask = torch.sigmoid(lam * linear(attended, weight, bias))
     f_s, f_ns = mask_pool(x, mask)

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from methods.kernels.reference import Pooled, split_heads
+
 SOME = 2  # rows at a time: their scores stay in the cache
 
 
@@ -23,9 +25,7 @@ class RowsPool(torch.autograd.Function):
     """Differentiable in U, weight, bias and x."""
 
     @staticmethod
-    def forward(
-        ctx: Any, u: Tensor, w: Tensor, b: Tensor, x: Tensor, keys: Tensor, lam: float
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def forward(ctx: Any, u: Tensor, w: Tensor, b: Tensor, x: Tensor, keys: Tensor, lam: float) -> Pooled:
         """-> f_s, f_ns, k_s, k_ns."""
         rows, n, width = x.shape
         bias, weight = (lam * b)[:, None].expand(rows, width, 1), (lam * w).expand(rows, width, width)
@@ -96,9 +96,7 @@ def attend_narrow(projected: Tensor, heads: int) -> Tensor:
     return NarrowAttention.apply(projected, heads)  # pyright: ignore[reportReturnType]
 
 
-def mask_pool(
-    u: Tensor, weight: Tensor, bias: Tensor, lam: float, x: Tensor, keys: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def mask_pool(u: Tensor, weight: Tensor, bias: Tensor, lam: float, x: Tensor, keys: Tensor) -> Pooled:
     """f_s, f_ns, k_s, k_ns, (R, C) each. u, x, keys: (R, n, C) of one type; the keys get no gradient."""
     return RowsPool.apply(u, weight, bias, x, keys.detach(), lam)  # pyright: ignore[reportReturnType]
 
@@ -109,7 +107,7 @@ class LastAttention(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, query: Tensor, pairs: Tensor, heads: int) -> Tensor:
         """-> (R, 1, C)."""
-        q, k, v = _heads(query, pairs, heads)
+        q, k, v = split_heads((query, pairs), heads)
         scores = torch.stack([torch.bmm(q_r, k_r.transpose(1, 2)) for q_r, k_r in zip(q, k, strict=True)])
         p = (scores / q.shape[-1] ** 0.5).softmax(-1)  # (R, H, 1, n)
         ctx.save_for_backward(query, pairs, p)
@@ -120,22 +118,16 @@ class LastAttention(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         query, pairs, p = ctx.saved_tensors
-        q, k, v = _heads(query, pairs, ctx.heads)
+        q, k, v = split_heads((query, pairs), ctx.heads)
         du = gradients[0].unflatten(2, (ctx.heads, -1)).transpose(1, 2)
         dp = torch.stack([torch.bmm(du_r, v_r.transpose(1, 2)) for du_r, v_r in zip(du, v, strict=True)])
         ds = p * (dp - (p * dp).sum(-1, keepdim=True)) / q.shape[-1] ** 0.5
         dq = torch.stack([torch.bmm(ds_r, k_r) for ds_r, k_r in zip(ds, k, strict=True)]).view(query.shape)
         d_pairs = torch.empty_like(pairs)
-        _, dk, dv = _heads(query, d_pairs, ctx.heads)
+        _, dk, dv = split_heads((query, d_pairs), ctx.heads)
         torch.mul(ds.transpose(2, 3), q, out=dk)
         torch.mul(p.transpose(2, 3), du, out=dv)
         return dq, d_pairs, None
-
-
-def _heads(query: Tensor, pairs: Tensor, heads: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Views: q (R, H, 1, d), k and v (R, H, n, d)."""
-    k, v = pairs.unflatten(2, (2, heads, -1)).permute(2, 0, 3, 1, 4)
-    return query.unflatten(2, (heads, -1)).transpose(1, 2), k, v
 
 
 def attend_last(query: Tensor, pairs: Tensor, heads: int) -> Tensor:
