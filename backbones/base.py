@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal, NamedTuple
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 MaskPooling = Literal["mean", "last"]
@@ -17,8 +18,8 @@ class Features(NamedTuple):
     persons of a frame as one vector.
     """
 
-    tokens: Tensor  # (B, M', n, C)
-    pooled: Tensor  # (B, C), the backbone's own summary; what the evaluation protocols get
+    tokens: Float[Tensor, "B P n C"]  # P is M'
+    pooled: Float[Tensor, "B C"]  # the backbone's own summary; what the evaluation protocols get
 
 
 class Backbone(nn.Module):
@@ -39,17 +40,19 @@ class Backbone(nn.Module):
         """(T', V) when the n = T' * V tokens form a frame-major grid, None for a sequence model."""
         return None
 
-    def forward(self, x: Tensor) -> Features:
+    def forward(self, x: Float[Tensor, "B 3 T V M"]) -> Features:
         """x (B, 3, T, V, M), metres -> Features."""
         raise NotImplementedError
 
 
-def person_rows(x: Tensor) -> Tensor:
+def person_rows(x: Float[Tensor, "B 3 T V M"]) -> Float[Tensor, "B*M 3 T V"]:
     """x (B, 3, T, V, M) -> (B * M, 3, T, V): every person is a row of its own, those of a sample side by side."""
     return x.movedim(4, 1).flatten(0, 1)
 
 
-def distinct_rows(rows: Tensor) -> tuple[Tensor, Tensor] | None:
+def distinct_rows(
+    rows: Float[Tensor, "R 3 T V"],
+) -> tuple[Float[Tensor, "D 3 T V"], Int[Tensor, " R"]] | None:
     """Persons that are there, followed by one absent one (R', ...), and which of them each row is (R,).
 
     None when fewer than two rows are absent, which is: all zero. Waits for the device.
@@ -70,11 +73,11 @@ class PersonBackbone(Backbone):
     which are computed once.
     """
 
-    def maps(self, rows: Tensor) -> Tensor:
+    def maps(self, rows: Float[Tensor, "R 3 T V"]) -> Float[Tensor, "R C t V"]:
         """rows (R, 3, T, V), metres -> feature maps (R, C, T', V)."""
         raise NotImplementedError
 
-    def forward(self, x: Tensor) -> Features:
+    def forward(self, x: Float[Tensor, "B 3 T V M"]) -> Features:
         """x (B, 3, T, V, M), metres -> Features: frame-major tokens, pooled as the mean over tokens and persons."""
         rows = person_rows(x)
         alone = not any(module.training for module in self.modules())  # BatchNorm may be trained by itself

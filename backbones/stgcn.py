@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -37,7 +38,7 @@ class Block(nn.Module):
         if residual and (channels_in != channels_out or stride != 1):
             self.shortcut = nn.Sequential(nn.Conv2d(channels_in, channels_out, 1, (stride, 1)), BatchNorm(channels_out))
 
-    def forward(self, x: Tensor, graph: Graph) -> Tensor:
+    def forward(self, x: Float[Tensor, "R C T V"], graph: Graph) -> Float[Tensor, "R D t V"]:
         """(R, C, T, V) -> (R, C', T / stride, V)."""
         out = F.relu(self.gcn_norm(self.gcn(x, graph)), inplace=True)
         out = self.dropout(self.tcn_norm(self.tcn(out)))
@@ -87,7 +88,7 @@ class STGCN(PersonBackbone):
             frames = (frames + 1) // 2
         return frames, skeleton.V
 
-    def maps(self, rows: Tensor) -> Tensor:
+    def maps(self, rows: Float[Tensor, "R 3 T V"]) -> Float[Tensor, "R C t V"]:
         """rows (R, 3, T, V) -> (R, C, T / 4, V)."""
         count, coordinates, frames, joints = rows.shape
         normed = self.data_norm(rows.permute(0, 3, 1, 2).reshape(count, joints * coordinates, frames))

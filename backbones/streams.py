@@ -7,6 +7,7 @@ of a sheared skeleton are those of the sheared skeleton.
 from __future__ import annotations
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from backbones import skeleton
@@ -16,7 +17,7 @@ STREAMS = ("joint", "bone", "motion")
 _PARENTS = tuple(skeleton.parents().tolist())
 
 
-def to_stream(x: Tensor, stream: str) -> Tensor:
+def to_stream(x: Float[Tensor, "B 3 T V M"], stream: str) -> Float[Tensor, "B 3 T V M"]:
     """Converts joints to a stream.
 
     joint: as it is. bone: each joint minus its parent, zero at the root. motion: the displacement to the next

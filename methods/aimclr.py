@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from backbones import Backbone
@@ -24,7 +25,7 @@ SOFTENER = 1e-4  # of the energy, against a feature that never changes
 LEAST = 1 / (1 + math.exp(-3 / 4))  # sigmoid(3/4): no map's attention has a mean above it, see `attention`
 
 
-def attention(x: Tensor) -> Tensor:
+def attention(x: Float[Tensor, "R C t V"]) -> Float[Tensor, "R C t V"]:
     """How much a feature stands out from its channel, .62 to 1: (R, C, T', V) -> the same shape.
 
     The inverse energy of SimAM: e = (x - mean)^2 / (4 (var + 1e-4)) + 1/2 over the grid, attention = sigmoid(e). The
@@ -36,7 +37,7 @@ def attention(x: Tensor) -> Tensor:
     return torch.sigmoid(squared / (4 * (variance + SOFTENER)) + 0.5)
 
 
-def drop_attended(x: Tensor, keep: float) -> Tensor:
+def drop_attended(x: Float[Tensor, "R C t V"], keep: float) -> Float[Tensor, "R C t V"]:
     """Energy-based attention-guided drop: what stands out most becomes 0, the rest is scaled up to make up for it.
 
     First joints by their mean attention, then single features. Gradients flow through what is kept, not through the
@@ -81,7 +82,7 @@ class AimCLR(SkeletonCLR):
         """Joints are dropped on a grid of joints and frames."""
         return gridless(cls, backbone)
 
-    def views(self, x: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+    def views(self, x: Float[Tensor, "B 3 T V M"], generator: torch.Generator) -> dict[str, Tensor]:
         """x (B, 3, T, V, M) -> "extreme", "query", "key"."""
         c = self.config
         hard = to_stream(augment.extreme(x, generator, c.crop_ratio, c.shear), self.stream)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import ClassVar, NamedTuple
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from backbones import Backbone, Features
@@ -34,11 +35,11 @@ class Encoder(nn.Module):
         self.backbone = backbone
         self.head = head
 
-    def forward(self, x: Tensor) -> Features:
+    def forward(self, x: Float[Tensor, "B 3 T V M"]) -> Features:
         """x (B, 3, T, V, M), a stream -> Features."""
         return self.backbone(x)
 
-    def embed(self, pooled: Tensor) -> Tensor:
+    def embed(self, pooled: Float[Tensor, "B C"]) -> Float[Tensor, "B D"]:
         """(B, C) -> (B, D), of length 1."""
         return unit(self.head(pooled))
 
@@ -58,7 +59,7 @@ class Method(nn.Module):
         """Why this method cannot train this backbone on this stream, or None."""
         return None
 
-    def views(self, x: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+    def views(self, x: Float[Tensor, "B 3 T V M"], generator: torch.Generator) -> dict[str, Tensor]:
         """x (B, 3, T, V, M) joints -> named views of the same shape: augmented, mixed, as a stream.
 
         Whatever else `loss` needs of the draws stands beside them as integers or booleans: donors, regions, masks.

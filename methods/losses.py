@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
 from methods.exact import unrounded
 
 
-def contrast_logits(q: Tensor, k: Tensor, queue: Tensor, tau: float, extra: Tensor | None = None) -> Tensor:
+def contrast_logits(
+    q: Float[Tensor, "B D"],
+    k: Float[Tensor, "B D"],
+    queue: Float[Tensor, "D K"],
+    tau: float,
+    extra: Float[Tensor, "B D"] | None = None,
+) -> Float[Tensor, "B N"]:
     """Similarities over tau, the positive first: [q.k, q.queue (K), q.extra].
 
     Args:
@@ -28,7 +35,7 @@ def contrast_logits(q: Tensor, k: Tensor, queue: Tensor, tau: float, extra: Tens
         return torch.cat(columns, dim=1) / tau
 
 
-def nearest(logits: Tensor, count: int) -> Tensor:
+def nearest(logits: Float[Tensor, "B N"], count: int) -> Bool[Tensor, "B N"]:
     """The `count` negatives that are most alike, as positives: (B, N) bool with columns as in `contrast_logits`.
 
     Column 0, the true positive, is not among them.
@@ -37,12 +44,12 @@ def nearest(logits: Tensor, count: int) -> Tensor:
     return torch.zeros_like(logits, dtype=torch.bool).scatter_(1, top, True)
 
 
-def neighbours(views: Sequence[Tensor], count: int) -> Tensor:
+def neighbours(views: Sequence[Float[Tensor, "B N"]], count: int) -> Bool[Tensor, "B N"]:
     """The `nearest` of any of several views of the same batch, (B, N) bool; nobody's when `count` is 0."""
     return torch.stack([nearest(logits.detach(), count) for logits in views]).any(dim=0)
 
 
-def mined_nce(logits: Tensor, positives: Tensor) -> Tensor:
+def mined_nce(logits: Float[Tensor, "B N"], positives: Bool[Tensor, "B N"]) -> Float[Tensor, ""]:
     """InfoNCE with several positives: -log softmax, mean over a sample's positives, then over the batch.
 
     logits (B, N), positives (B, N) bool, in addition to column 0. The mined loss of CrosSCLR, AimCLR and HiCLR.
@@ -53,7 +60,7 @@ def mined_nce(logits: Tensor, positives: Tensor) -> Tensor:
     return -(log_share.sum(dim=1) / positives.sum(dim=1)).mean()
 
 
-def taught(student: Tensor, teacher: Tensor) -> Tensor:
+def taught(student: Float[Tensor, "B N"], teacher: Float[Tensor, "B N"]) -> Float[Tensor, ""]:
     """Cross entropy from the teacher's distribution over the columns, a constant, to the student's: (B, N) -> scalar.
 
     The distributional divergence minimisation of AimCLR and HiCLR.
@@ -61,7 +68,13 @@ def taught(student: Tensor, teacher: Tensor) -> Tensor:
     return -(F.softmax(teacher.detach(), dim=1) * F.log_softmax(student, dim=1)).sum(dim=1).mean()
 
 
-def info_nce(q: Tensor, k: Tensor, queue: Tensor, tau: float, extra: Tensor | None = None) -> Tensor:
+def info_nce(
+    q: Float[Tensor, "B D"],
+    k: Float[Tensor, "B D"],
+    queue: Float[Tensor, "D K"],
+    tau: float,
+    extra: Float[Tensor, "B D"] | None = None,
+) -> Float[Tensor, ""]:
     """-log of the share of the positive, mean over the batch. Equation 1; with `extra` equations 8 and 9.
 
     Args and Raises as `contrast_logits`. Returns a scalar.

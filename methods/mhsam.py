@@ -6,6 +6,7 @@ The arithmetic behind the QKV product is in kernels/, in several forms that agre
 from __future__ import annotations
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -41,13 +42,15 @@ class AttentionMask(nn.Module):
         self.kernel: Kernel = "auto"  # the machine's choice; whoever runs the method may set another
         self.ran: Form | None = None  # what the last call of `pool` was computed by
 
-    def forward(self, x: Tensor, pooling: MaskPooling = "mean") -> Tensor:
+    def forward(self, x: Float[Tensor, "R n C"], pooling: MaskPooling = "mean") -> Float[Tensor, "R m C"]:
         """x (R, n, C) -> M_s of the tokens that are pooled: (R, n, C), or (R, 1, C) where that is the last alone."""
         q, k, v = split_heads(self._project(x, pooling), self.heads)
         attended = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
         return torch.sigmoid(self.lam * self.proj(attended))
 
-    def pool(self, tokens: Tensor, keys: Tensor, pooling: MaskPooling = "mean") -> tuple[Tensor, ...]:
+    def pool(
+        self, tokens: Float[Tensor, "B P n C"], keys: Float[Tensor, "B P n C"], pooling: MaskPooling = "mean"
+    ) -> tuple[Float[Tensor, "B C"], ...]:
         """Pools a batch, and the key encoder's view of it, with the batch's own mask; the mask itself is not made.
 
         Args:

@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -67,7 +68,7 @@ def _evaluated(module: nn.Module) -> Iterator[None]:
 @torch.no_grad()
 def extract(
     encoder: Encoder, split: Split, stream: str, device: torch.device, batch: int | None = None
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Float[Tensor, "n C"], Int[Tensor, " n"]]:
     """Pooled features (n, C) and labels (n,) of one side of a split, on the device.
 
     `batch` rows at a time; by default as many as suit the device, which changes speed and memory alone. Modes of all
@@ -113,7 +114,9 @@ def _contents(encoder: Encoder) -> bytes:
     return found.digest()
 
 
-def extract_once(encoder: Encoder, split: Split, stream: str, device: torch.device) -> tuple[Tensor, Tensor]:
+def extract_once(
+    encoder: Encoder, split: Split, stream: str, device: torch.device
+) -> tuple[Float[Tensor, "n C"], Int[Tensor, " n"]]:
     """extract, or what it returned when this process last asked for the same: never write to the features.
 
     The same is: an encoder of equal values, the same array, equal rows, stream and device. Only arrays that cannot be
@@ -133,7 +136,7 @@ def extract_once(encoder: Encoder, split: Split, stream: str, device: torch.devi
 @torch.no_grad()
 def represent(
     encoder: Encoder, split: Split, stream: str, features: Literal["embedding", "backbone"], device: torch.device
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Float[Tensor, "n C"], Int[Tensor, " n"]]:
     """Rows of length 1 (n, D), after the head or the pooled feature before it, and labels (n,).
 
     Modes of modules, and errors, are as in extract.

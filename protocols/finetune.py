@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.lr_scheduler import ReduceLROnPlateau
@@ -84,7 +85,9 @@ class _Tuned(nn.Module):
         self.encoder = encoder
         self.register_buffer("best", torch.zeros(tests, classes))
 
-    def terms(self, x: Tensor, y: Tensor, at: At, generator: torch.Generator) -> dict[str, Tensor]:
+    def terms(
+        self, x: Float[Tensor, "B 3 T V M"], y: Int[Tensor, " B"], at: At, generator: torch.Generator
+    ) -> dict[str, Float[Tensor, ""]]:
         """x (B, 3, T, V, M), a stream; y (B,)."""
         return {"cross entropy": F.cross_entropy(self.encoder.head(self.encoder(x).pooled), y)}
 

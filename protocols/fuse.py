@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from protocols.base import Result
 from protocols.metrics import accuracies
@@ -16,7 +17,9 @@ from protocols.metrics import accuracies
 REVISION = 1
 
 
-def fuse(scores: Sequence[np.ndarray], weights: Sequence[float], labels: np.ndarray) -> Result:
+def fuse(
+    scores: Sequence[Float[np.ndarray, "n classes"]], weights: Sequence[float], labels: Int[np.ndarray, " n"]
+) -> Result:
     """Top-1, top-5 and per-class accuracy of sum_i weights[i] * scores[i].
 
     Args:

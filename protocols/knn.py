@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from methods import Encoder
@@ -48,7 +49,9 @@ def _block(bank: Tensor) -> int:
     return max(1, memory // (len(bank) * bank.element_size()))
 
 
-def neighbours(query: Tensor, bank: Tensor, k: int, block: int | None = None) -> tuple[Tensor, Tensor]:
+def neighbours(
+    query: Float[Tensor, "n D"], bank: Float[Tensor, "N D"], k: int, block: int | None = None
+) -> tuple[Float[Tensor, "n {k}"], Int[Tensor, "n {k}"]]:
     """Cosine similarities (n, k), falling, and rows (n, k) of the k nearest samples of the bank.
 
     The first j columns are the j nearest. Equally similar samples stand in any order: where they lie on both sides of
@@ -71,7 +74,9 @@ def neighbours(query: Tensor, bank: Tensor, k: int, block: int | None = None) ->
     return torch.cat([values for values, _ in found]), torch.cat([index for _, index in found])
 
 
-def vote(similarity: Tensor, labels: Tensor, classes: int, temperature: float) -> Tensor:
+def vote(
+    similarity: Float[Tensor, "n k"], labels: Int[Tensor, "n k"], classes: int, temperature: float
+) -> Float[Tensor, "n {classes}"]:
     """Scores (n, classes): the summed votes of neighbours with these similarities and labels, both (n, k)."""
     weight = (similarity / temperature).exp()
     return weight.new_zeros(len(labels), classes).scatter_add_(1, labels, weight)

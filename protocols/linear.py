@@ -6,11 +6,13 @@ is trained on them. That is the same computation as running the encoder every ep
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -48,7 +50,14 @@ def classifier(width: int, classes: int, seed: int) -> nn.Linear:
 
 
 @torch.no_grad()
-def train(features: Tensor, labels: Tensor, classes: int, config: Config, seed: int, after_epoch) -> nn.Linear:
+def train(
+    features: Float[Tensor, "n C"],
+    labels: Int[Tensor, " n"],
+    classes: int,
+    config: Config,
+    seed: int,
+    after_epoch: Callable[[int, nn.Linear], object],
+) -> nn.Linear:
     """SGD on features (n, C), labels (n,); calls after_epoch(epoch, classifier). The last short batch is dropped.
 
     The gradient of the cross entropy is written out, (softmax - one-hot)^T x / batch: for a model this small autograd

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float, Int
 
 
-def accuracies(scores: np.ndarray, labels: np.ndarray) -> tuple[dict[str, float], list[float]]:
+def accuracies(
+    scores: Float[np.ndarray, "n classes"], labels: Int[np.ndarray, " n"]
+) -> tuple[dict[str, float], list[float]]:
     """Top-1 and top-5 accuracy as fractions, and the accuracy of every class.
 
     Ties go to the smaller class index. A class without test samples has accuracy NaN, and with fewer than five

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 
@@ -60,7 +61,13 @@ class SGD:
             fused=True,
         )
 
-    def step(self, weight: Tensor, velocity: Tensor, gradient: Tensor, lr: float) -> None:
+    def step(
+        self,
+        weight: Float[Tensor, "*shape"],
+        velocity: Float[Tensor, "*shape"],
+        gradient: Float[Tensor, "*shape"],
+        lr: float,
+    ) -> None:
         """One step of that optimiser in place, for a gradient that needs no autograd; `velocity` begins as zeros."""
         if self.weight_decay:
             gradient = gradient.add(weight, alpha=self.weight_decay)

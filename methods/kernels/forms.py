@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -13,13 +14,13 @@ from methods.kernels.reference import Pooled, split_heads
 
 def attention_pool(
     form: Form,
-    projected: Tensor | tuple[Tensor, Tensor],
+    projected: Float[Tensor, "R n E"] | tuple[Float[Tensor, "R 1 C"], Float[Tensor, "R n F"]],
     heads: int,
-    weight: Tensor,
-    bias: Tensor,
+    weight: Float[Tensor, "C C"],
+    bias: Float[Tensor, " C"],
     lam: float,
-    x: Tensor,
-    keys: Tensor,
+    x: Float[Tensor, "R n C"],
+    keys: Float[Tensor, "R n C"],
 ) -> Pooled:
     """From the QKV product to the pooled features. Equations 2 to 7.
 

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-Pooled = tuple[Tensor, Tensor, Tensor, Tensor]  # f_s, f_ns, k_s, k_ns
+Pooled = tuple[
+    Float[Tensor, "R C"], Float[Tensor, "R C"], Float[Tensor, "R C"], Float[Tensor, "R C"]
+]  # f_s, f_ns, k_s, k_ns
 
 
-def split_heads(projected: Tensor | tuple[Tensor, Tensor], heads: int) -> tuple[Tensor, Tensor, Tensor]:
+def split_heads(
+    projected: Float[Tensor, "R n E"] | tuple[Float[Tensor, "R 1 C"], Float[Tensor, "R n F"]], heads: int
+) -> tuple[Float[Tensor, "R H m d"], Float[Tensor, "R H n d"], Float[Tensor, "R H n d"]]:
     """Views: (R, n, 3C), or Q (R, 1, C) and K V (R, n, 2C) -> q, k, v: (R, H, n, d), q (R, H, 1, d) of the latter."""
     if isinstance(projected, Tensor):
         q, k, v = projected.unflatten(2, (3, heads, -1)).permute(2, 0, 3, 1, 4)
@@ -20,7 +25,9 @@ def split_heads(projected: Tensor | tuple[Tensor, Tensor], heads: int) -> tuple[
     return projected[0].unflatten(2, (heads, -1)).transpose(1, 2), k, v
 
 
-def mask_pool(x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+def mask_pool(
+    x: Float[Tensor, "R n C"], mask: Float[Tensor, "R n C"]
+) -> tuple[Float[Tensor, "R C"], Float[Tensor, "R C"]]:
     """Salient and non-salient means over tokens. Equations 5 to 7.
 
     f_s = mean(X * M); f_ns = mean(X * (1 - M)), computed as mean(X) - f_s, which is the same number and saves
@@ -36,7 +43,9 @@ def mask_pool(x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     return salient, x.mean(dim=1) - salient
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+def attend(
+    q: Float[Tensor, "R H m d"], k: Float[Tensor, "R H n d"], v: Float[Tensor, "R H n d"]
+) -> Float[Tensor, "R m H*d"]:
     """softmax(Q Kᵀ / sqrt(d)) V of every head. Equations 2 and 3.
 
     Args:
@@ -49,7 +58,14 @@ def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 
 def attention_pool(
-    q: Tensor, k: Tensor, v: Tensor, weight: Tensor, bias: Tensor, lam: float, x: Tensor, keys: Tensor
+    q: Float[Tensor, "R H m d"],
+    k: Float[Tensor, "R H n d"],
+    v: Float[Tensor, "R H n d"],
+    weight: Float[Tensor, "C C"],
+    bias: Float[Tensor, " C"],
+    lam: float,
+    x: Float[Tensor, "R m C"],
+    keys: Float[Tensor, "R m C"],
 ) -> Pooled:
     """Everything behind the QKV product: attention, projection, mask, and both poolings of both maps.
 
@@ -72,12 +88,12 @@ def attention_pool(
 
 
 def project_and_pool(
-    attended: Tensor,
-    weight: Tensor,
-    bias: Tensor,
+    attended: Float[Tensor, "R n C"],
+    weight: Float[Tensor, "C C"],
+    bias: Float[Tensor, " C"],
     lam: float,
-    x: Tensor,
-    keys: Tensor,
+    x: Float[Tensor, "R n C"],
+    keys: Float[Tensor, "R n C"],
     linear: Callable[[Tensor, Tensor, Tensor], Tensor] = F.linear,
 ) -> Pooled:
     """Equations 4 to 7: the mask sigmoid(lam (U Wᵀ + b)), and both maps pooled with it; attended is U, (R, m, C)."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -91,12 +92,19 @@ class NarrowAttention(torch.autograd.Function):
         return found.permute(1, 4, 0, 2, 3).reshape(rows, n, -1), None
 
 
-def attend_narrow(projected: Tensor, heads: int) -> Tensor:
+def attend_narrow(projected: Float[Tensor, "R n E"], heads: int) -> Float[Tensor, "R n E//3"]:
     """softmax(Q Kᵀ / sqrt(d)) V of every head: Q, K and V side by side, (R, n, 3C) -> (R, n, C)."""
     return NarrowAttention.apply(projected, heads)  # pyright: ignore[reportReturnType]
 
 
-def mask_pool(u: Tensor, weight: Tensor, bias: Tensor, lam: float, x: Tensor, keys: Tensor) -> Pooled:
+def mask_pool(
+    u: Float[Tensor, "R n C"],
+    weight: Float[Tensor, "C C"],
+    bias: Float[Tensor, " C"],
+    lam: float,
+    x: Float[Tensor, "R n C"],
+    keys: Float[Tensor, "R n C"],
+) -> Pooled:
     """f_s, f_ns, k_s, k_ns, (R, C) each. u, x, keys: (R, n, C) of one type; the keys get no gradient."""
     return RowsPool.apply(u, weight, bias, x, keys.detach(), lam)  # pyright: ignore[reportReturnType]
 
@@ -130,6 +138,6 @@ class LastAttention(torch.autograd.Function):
         return dq, d_pairs, None
 
 
-def attend_last(query: Tensor, pairs: Tensor, heads: int) -> Tensor:
+def attend_last(query: Float[Tensor, "R 1 C"], pairs: Float[Tensor, "R n 2*C"], heads: int) -> Float[Tensor, "R 1 C"]:
     """softmax(q Kᵀ / sqrt(d)) V for one query a row: query (R, 1, C), K and V (R, n, 2C) -> (R, 1, C)."""
     return LastAttention.apply(query, pairs, heads)  # pyright: ignore[reportReturnType]
