@@ -50,7 +50,7 @@ class BatchNorm(nn.BatchNorm2d):
         last = input.is_contiguous(memory_format=torch.channels_last)
         if not (self.training and input.is_cpu and exact and last):
             return super().forward(input)
-        out, mean, variance = NormaliseBatch.apply(input, self.weight, self.bias, self.eps)  # pyright: ignore[reportGeneralTypeIssues]
+        out, mean, variance = NormaliseBatch.apply(input, self.weight, self.bias, self.eps)  # pyright: ignore[reportGeneralTypeIssues]  apply has no types
         assert self.running_mean is not None
         assert self.running_var is not None
         assert self.num_batches_tracked is not None

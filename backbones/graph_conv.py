@@ -127,7 +127,7 @@ class MixAlongEdges(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]  decorated, so of another type
         """Joints receive along the same edges turned round."""
         x, weights = ctx.saved_tensors
         edges: Edges = ctx.edges

@@ -39,7 +39,7 @@ class Recurrence(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     @torch.amp.custom_bwd(device_type="cpu")
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # pyright: ignore[reportIncompatibleMethodOverride]  decorated, so of another type
         """From the gradient of the states to those of gates, weight and bias."""
         weight, before, r, z, n, n_h = ctx.saved_tensors
         # what one unit of dL/dh_t is in front of each gate

@@ -88,7 +88,7 @@ def follow(key: nn.Module, query: nn.Module, momentum: float, buffers: bool) -> 
         [*module.parameters(), *(b for b in module.buffers() if buffers and b.is_floating_point())]
         for module in (key, query)
     )
-    torch._foreach_lerp_(mine, theirs, 1 - momentum)  # pyright: ignore[reportPrivateImportUsage]
+    torch._foreach_lerp_(mine, theirs, 1 - momentum)  # pyright: ignore[reportPrivateImportUsage]  public, under a private name
     if buffers:
         for counter, other in zip(key.buffers(), query.buffers(), strict=True):
             if not counter.is_floating_point():

@@ -94,4 +94,4 @@ def install() -> None:
     """Decorates all modules of the three floors that are imported from now on."""
     early = sorted(name for name in sys.modules if name.partition(".")[0] in FLOORS)
     assert not early, f"imported before their shapes can be checked: {early}"
-    sys.meta_path.insert(0, _Finder)  # pyright: ignore[reportArgumentType]  (a finder is what has find_spec)
+    sys.meta_path.insert(0, _Finder)  # pyright: ignore[reportArgumentType]  a finder is what has find_spec

@@ -126,7 +126,7 @@ class AttentionPool(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]  decorated, so of another type
         """Of f_s and f_ns; the keys have none."""
         qkv, u, lse, w, b, x = ctx.saved_tensors
         du, dw, db, dx = launch_backward(u, w, b, x, gradients[0], gradients[1], ctx.lam, ctx.tiles[1])
@@ -153,4 +153,4 @@ def attention_pool(
         raise ValueError(f"attention joined to pooling is made for widths up to {WIDEST}; got {width}")
     tiles = tiles or (attention_tiles(width, qkv.dtype), pooling_tiles(width, qkv.dtype))
     weight, bias = weight.to(qkv.dtype), bias.to(qkv.dtype)
-    return AttentionPool.apply(qkv, heads, weight, bias, x, keys.detach(), lam, tiles)  # pyright: ignore[reportReturnType]
+    return AttentionPool.apply(qkv, heads, weight, bias, x, keys.detach(), lam, tiles)  # pyright: ignore[reportReturnType]  apply has no types

@@ -209,7 +209,7 @@ class MaskPool(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]  decorated, so of another type
         """Of f_s and f_ns; the keys have none."""
         u, weight, bias, x = ctx.saved_tensors
         du, dw, db, dx = launch_backward(u, weight, bias, x, gradients[0], gradients[1], ctx.lam, ctx.tiles)
@@ -228,4 +228,4 @@ def mask_pool(
         tiles: for tests.
     """
     weight, bias = weight.to(u.dtype), bias.to(u.dtype)
-    return MaskPool.apply(u, weight, bias, x, keys.detach(), lam, tiles or pooling_tiles(x.shape[-1], u.dtype))  # pyright: ignore[reportReturnType]
+    return MaskPool.apply(u, weight, bias, x, keys.detach(), lam, tiles or pooling_tiles(x.shape[-1], u.dtype))  # pyright: ignore[reportReturnType]  apply has no types

@@ -43,7 +43,7 @@ class RowsPool(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]  decorated, so of another type
         """Of f_s and f_ns; the keys have none."""
         u, w, mask, x = ctx.saved_tensors
         rows, n, _ = x.shape
@@ -75,7 +75,7 @@ class NarrowAttention(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]  decorated, so of another type
         flat, *kept = ctx.saved_tensors
         _, rows, heads, d, n = flat.shape
         g = gradients[0].unflatten(2, (heads, d)).permute(0, 2, 3, 1).contiguous()
@@ -94,7 +94,7 @@ class NarrowAttention(torch.autograd.Function):
 
 def attend_narrow(projected: Float[Tensor, "R n E"], heads: int) -> Float[Tensor, "R n E//3"]:
     """softmax(Q Kᵀ / sqrt(d)) V of every head: Q, K and V side by side, (R, n, 3C) -> (R, n, C)."""
-    return NarrowAttention.apply(projected, heads)  # pyright: ignore[reportReturnType]
+    return NarrowAttention.apply(projected, heads)  # pyright: ignore[reportReturnType]  apply has no types
 
 
 def mask_pool(
@@ -106,7 +106,7 @@ def mask_pool(
     keys: Float[Tensor, "R n C"],
 ) -> Pooled:
     """f_s, f_ns, k_s, k_ns, (R, C) each. u, x, keys: (R, n, C) of one type; the keys get no gradient."""
-    return RowsPool.apply(u, weight, bias, x, keys.detach(), lam)  # pyright: ignore[reportReturnType]
+    return RowsPool.apply(u, weight, bias, x, keys.detach(), lam)  # pyright: ignore[reportReturnType]  apply has no types
 
 
 class LastAttention(torch.autograd.Function):
@@ -124,7 +124,7 @@ class LastAttention(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]  decorated, so of another type
         query, pairs, p = ctx.saved_tensors
         q, k, v = split_heads((query, pairs), ctx.heads)
         du = gradients[0].unflatten(2, (ctx.heads, -1)).transpose(1, 2)
@@ -140,4 +140,4 @@ class LastAttention(torch.autograd.Function):
 
 def attend_last(query: Float[Tensor, "R 1 C"], pairs: Float[Tensor, "R n 2*C"], heads: int) -> Float[Tensor, "R 1 C"]:
     """softmax(q Kᵀ / sqrt(d)) V for one query a row: query (R, 1, C), K and V (R, n, 2C) -> (R, 1, C)."""
-    return LastAttention.apply(query, pairs, heads)  # pyright: ignore[reportReturnType]
+    return LastAttention.apply(query, pairs, heads)  # pyright: ignore[reportReturnType]  apply has no types

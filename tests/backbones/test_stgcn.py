@@ -124,7 +124,7 @@ def test_samples_do_not_see_each_other_in_evaluation():
 def test_dropout_acts_in_training_only_and_never_in_the_first_block():
     torch.manual_seed(0)
     net = STGCN(STGCN.Config(width=4, out=8, dropout=0.5))
-    rates = [block.get_submodule("dropout").p for block in net.blocks]  # pyright: ignore[reportAttributeAccessIssue]
+    rates = [block.get_submodule("dropout").p for block in net.blocks]  # pyright: ignore[reportAttributeAccessIssue]  a Dropout
     assert rates == [0.0] + [0.5] * 9
     x = torch.randn(2, 3, 16, 25, 2)
     with torch.no_grad():

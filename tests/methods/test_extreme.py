@@ -46,7 +46,7 @@ def test_the_extreme_augmentation_equals_golden_in_its_order(golden):
     if random.random() < 0.5:
         x = x + official_noise()
     sigma = torch.tensor([random.uniform(0.1, 2.0)])
-    if np.random.random_sample() < 0.5:  # noqa: NPY002
+    if np.random.random_sample() < 0.5:  # noqa: NPY002  as the releases draw
         x = augment.blur(x, sigma)
     if random.random() < 0.5:
         x = augment.axis_mask(x, torch.tensor([random.randint(0, 2)]))

@@ -194,7 +194,7 @@ def test_only_the_last_encoder_is_remembered_and_no_data_set_is_kept_alive(extra
 def test_features_that_are_not_finite_are_an_error(value: float) -> None:
     """Also those whose length is not: scaled to length 1 they would be zeros, and KNN would find neighbours."""
     data, encoder = splits(), method("skeletonclr").encoder()
-    encoder.backbone.forward = lambda x: Features(x, x.new_full((len(x), 16), value))  # type: ignore[method-assign]
+    encoder.backbone.forward = lambda x: Features(x, x.new_full((len(x), 16), value))  # type: ignore[method-assign]  a stand-in
     with pytest.raises(FloatingPointError, match=r"24 of 24 clips are not finite.*lower learning rate"):
         represent(encoder, data.test, "joint", "backbone", CPU)
 

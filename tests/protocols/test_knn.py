@@ -35,7 +35,7 @@ def test_vote_equals_scikit_learn(block: int | None) -> None:
     similarity, index = knn.neighbours(query, bank, 40, block)
     for k in (10, 20, 40):
         # for unit vectors, similarity = 1 - distance^2 / 2
-        reference = KNeighborsClassifier(k, weights=lambda d: np.exp((1 - d**2 / 2) / 0.1)).fit(bank, labels)  # pyright: ignore[reportArgumentType]
+        reference = KNeighborsClassifier(k, weights=lambda d: np.exp((1 - d**2 / 2) / 0.1)).fit(bank, labels)  # pyright: ignore[reportArgumentType]  scikit-learn takes any callable
         scores = knn.vote(similarity[:, :k], labels[index[:, :k]], 5, 0.1)
         share = scores / scores.sum(dim=1, keepdim=True)
         np.testing.assert_allclose(share, reference.predict_proba(query), atol=1e-5)
