@@ -17,9 +17,7 @@ from protocols.metrics import accuracies
 REVISION = 1
 
 
-def fuse(
-    scores: Sequence[Float[np.ndarray, "n classes"]], weights: Sequence[float], labels: Int[np.ndarray, " n"]
-) -> Result:
+def fuse(scores: Sequence[Float[np.ndarray, "_ _"]], weights: Sequence[float], labels: Int[np.ndarray, " n"]) -> Result:
     """Top-1, top-5 and per-class accuracy of sum_i weights[i] * scores[i].
 
     Args:

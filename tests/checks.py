@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import ast
 import functools
+import inspect
+import random
 import sys
-import typing
 from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import CodeType, ModuleType
@@ -38,12 +39,35 @@ def first_call(plain: Callable[..., Any]) -> Callable[..., Any]:
         if torch.compiler.is_compiling() or call in seen:
             return plain(*args, **kwargs)
         seen.add(call)
-        if strict is None:
-            typing.get_type_hints(plain, include_extras=True)  # jaxtyping is silent about what it cannot read
-            strict = jaxtyped(typechecker=beartype)(plain)
+        strict = strict or _strict(plain)
         return strict(*args, **kwargs)
 
     return call
+
+
+def _strict(plain: Callable[..., Any]) -> Callable[..., Any]:
+    """The function with every call checked, and Python's global random numbers, which beartype draws, as without."""
+
+    @functools.wraps(plain)
+    def inside(*args: Any, **kwargs: Any) -> Any:
+        nonlocal state
+        random.setstate(state)
+        out = plain(*args, **kwargs)
+        state = random.getstate()
+        return out
+
+    vars(inside)["__signature__"] = inspect.signature(plain, eval_str=True)  # jaxtyping passes over what it cannot read
+    checked, state = jaxtyped(typechecker=beartype)(inside), random.getstate()
+
+    def outside(*args: Any, **kwargs: Any) -> Any:
+        nonlocal state
+        state = random.getstate()
+        try:
+            return checked(*args, **kwargs)
+        finally:
+            random.setstate(state)
+
+    return outside
 
 
 def names_shape(node: ast.AST) -> bool:

@@ -69,7 +69,7 @@ def test_the_extreme_augmentation_does_each_thing_as_often_as_it_should(monkeypa
 
 
 def test_a_turn_has_one_main_axis():
-    degrees = augment.draw_turn(torch.zeros(3000, 1, 1, 1, 1), generator(0)) * 180 / math.pi
+    degrees = augment.draw_turn(torch.zeros(3000, 3, 1, 1, 1), generator(0)) * 180 / math.pi
     assert degrees.min() >= 0
     assert degrees.max() < 30
     main = degrees.argmax(dim=1)
