@@ -41,7 +41,11 @@ class Backbone(nn.Module):
         return None
 
     def forward(self, x: Float[Tensor, "B 3 T V M"]) -> Features:
-        """x (B, 3, T, V, M), metres -> Features."""
+        """x (B, 3, T, V, M), metres or their differences (a stream) -> Features.
+
+        Raises:
+            ValueError: for a length or a number of persons that the backbone cannot read.
+        """
         raise NotImplementedError
 
 
@@ -74,7 +78,7 @@ class PersonBackbone(Backbone):
     """
 
     def maps(self, rows: Float[Tensor, "R 3 T V"]) -> Float[Tensor, "R C t V"]:
-        """rows (R, 3, T, V), metres -> feature maps (R, C, T', V)."""
+        """rows (R, 3, T, V), metres, R = B * M -> feature maps (R, C, T', V) with T' of `grid`."""
         raise NotImplementedError
 
     def forward(self, x: Float[Tensor, "B 3 T V M"]) -> Features:

@@ -49,9 +49,6 @@ class BiGRU(Backbone):
 
     C is twice the hidden size. A missing second person is a vector of zeros, as in the stored data. Bidirectional, the
     backward half of the last state has seen the last frame alone.
-
-    Raises:
-        ValueError: for more than two persons.
     """
 
     REVISION: ClassVar[int] = 1
@@ -85,7 +82,11 @@ class BiGRU(Backbone):
         return self.width // 2
 
     def forward(self, x: Float[Tensor, "B 3 T V M"]) -> Features:
-        """x (B, 3, T, V, M) -> Features."""
+        """x (B, 3, T, V, M), metres -> Features.
+
+        Raises:
+            ValueError: for more than two persons.
+        """
         batch, _, frames, _, persons = x.shape
         if persons > PERSONS:
             raise ValueError(f"BiGRU reads at most {PERSONS} persons, got {persons}")

@@ -84,7 +84,7 @@ class AxisAttention(nn.Module):
         return attention if self.shared is None else attention + self.shared
 
     def forward(self, x: Float[Tensor, "R C O L"]) -> Float[Tensor, "R D O l"]:
-        """(R, C, O, L) -> (R, C', O, L / stride)."""
+        """(R, C, O, L) -> (R, C', O, ⌈L / stride⌉)."""
         rows, channels, others, length = x.shape
         mixed = x.reshape(rows, 1, channels * others, length) @ self.attention(x)
         mixed = mixed.view(rows, self.subsets * channels, others, length)
@@ -102,12 +102,12 @@ class FrameConvolution(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Float[Tensor, "R C V T"]) -> Float[Tensor, "R C V t"]:
-        """(R, C, V, T) -> (R, C, V, T / stride)."""
+        """(R, C, V, T) -> (R, C, V, ⌈T / stride⌉)."""
         return F.leaky_relu(self.shortcut(x) + self.dropout(self.out(x)), SLOPE)
 
 
 class DSTA(PersonBackbone):
-    """(B, 3, T, V, M) -> tokens (B, M, T/4 * V, C), frame-major, and pooled (B, C)."""
+    """(B, 3, T, V, M) -> tokens (B, M, ⌈T/4⌉ V, C), frame-major, and pooled (B, C)."""
 
     REVISION: ClassVar[int] = 1
 
@@ -154,7 +154,7 @@ class DSTA(PersonBackbone):
         return frames, skeleton.V
 
     def maps(self, rows: Float[Tensor, "R 3 T V"]) -> Float[Tensor, "R C t V"]:
-        """rows (R, 3, T, V) -> (R, C, T / 4, V).
+        """rows (R, 3, T, V) -> (R, C, ⌈T / 4⌉, V).
 
         Raises:
             ValueError: for more frames than the positional encoding has.

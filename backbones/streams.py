@@ -1,4 +1,4 @@
-"""joint -> bone | motion: the one definition of the three streams (spec of all released methods).
+"""joint -> bone | motion: the one definition of the three streams of Table 1, as all releases compute them.
 
 Only joints are stored and augmented; a stream is computed from the augmented joints, so that bone and motion
 of a sheared skeleton are those of the sheared skeleton.

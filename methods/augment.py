@@ -77,7 +77,10 @@ def shear(x: Float[Tensor, "B 3 T V M"], s: Float[Tensor, "B 6"]) -> Float[Tenso
 def normal(
     x: Float[Tensor, "B 3 T V M"], generator: torch.Generator, crop_ratio: int, shear_amplitude: float
 ) -> Float[Tensor, "B 3 T V M"]:
-    """The normal augmentation N of section 3.1: temporal crop, then shear. 0 or less switches either off."""
+    """The normal augmentation N of section 3.1 and Table 10: temporal crop, then shear, x -> the same shape.
+
+    0 or less switches either off.
+    """
     if crop_ratio > 0:
         x = temporal_crop(x, draw_crop(x, crop_ratio, generator), crop_ratio)
     if shear_amplitude > 0:
@@ -98,7 +101,10 @@ def where(
 
 
 def spatial_flip(x: Float[Tensor, "B 3 T V M"]) -> Float[Tensor, "B 3 T V M"]:
-    """Left and right joints change their names. Coordinates are not mirrored, as in the release of AimCLR."""
+    """Left and right joints change their names, x (B, 3, T, V, M) -> the same shape.
+
+    Coordinates are not mirrored, as in the release of AimCLR.
+    """
     return take_joints(x, skeleton.FLIP)
 
 
@@ -121,7 +127,7 @@ def rotate(x: Float[Tensor, "B 3 T V M"], angles: Float[Tensor, "B 3"]) -> Float
 
 
 def draw_noise(x: Float[Tensor, "B 3 T V M"], generator: torch.Generator) -> Float[Tensor, "B 3 T V M"]:
-    """Gaussian noise of the shape of x. Absent persons get it too, as in the release of AimCLR."""
+    """Gaussian noise of the shape of x, metres. Absent persons get it too, as in the release of AimCLR."""
     return _send(torch.randn(x.shape, generator=generator), x).mul_(NOISE)
 
 
@@ -163,7 +169,8 @@ def extreme(
 ) -> Float[Tensor, "B 3 T V M"]:
     """The extreme augmentation of AimCLR and HiCLR: normal, then five more, all but the turn half of the time.
 
-    The order and the set ('12345', without the flip in time) are those of AimCLR's release since March 2022.
+    x (B, 3, T, V, M), metres -> the same shape. The order and the set ('12345', without the flip in time) are those of
+    AimCLR's release since March 2022.
     """
     x = normal(x, generator, crop_ratio, shear_amplitude)
     x = where(draw_coin(x, generator), spatial_flip(x), x)
@@ -174,7 +181,7 @@ def extreme(
 
 
 def draw_joints(x: Float[Tensor, "B 3 T V M"], share: float, generator: torch.Generator) -> Bool[Tensor, "T V"]:
-    """Which joints of which frames are hidden, (T, V) bool: int(V * share) of every frame, one draw for the batch."""
+    """Which joints of which frames HiCLR hides, (T, V) bool: int(V * share) of every frame, one draw for the batch."""
     frames, joints = x.shape[2:4]
     rank = torch.rand((frames, joints), generator=generator).argsort(dim=1).argsort(dim=1)
     return _send(rank < int(joints * share), x)
@@ -194,7 +201,7 @@ def draw_mix(
     releases draw one region per batch; `per_sample` draws one for every sample.
 
     Raises:
-        ValueError: for a batch of fewer than three, or more units than the sequence has.
+        ValueError: for a batch of fewer than three, parts or units that are no range, more units than x has.
     """
     batch, _, frames, joints, _ = x.shape
     total = -(-frames // MIX_UNIT)

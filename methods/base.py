@@ -40,7 +40,7 @@ class Encoder(nn.Module):
         return self.backbone(x)
 
     def embed(self, pooled: Float[Tensor, "B C"]) -> Float[Tensor, "B D"]:
-        """(B, C) -> (B, D), of length 1."""
+        """Pooled features (B, C) -> embeddings (B, D) of length 1, as equation 1 compares them."""
         return unit(self.head(pooled))
 
 
@@ -70,14 +70,14 @@ class Method(nn.Module):
         """State that changes before the forward pass."""
 
     def loss(self, views: dict[str, Tensor], at: At) -> dict[str, Tensor]:
-        """Named scalar terms, already weighted; training minimises their sum."""
+        """`views` -> named scalar terms, already weighted; training minimises their sum."""
         raise NotImplementedError
 
     def after_step(self, at: At) -> None:
         """State that changes after the optimiser: momentum encoder, queue."""
 
     def encoder(self) -> Encoder:
-        """The trained encoder (not a copy)."""
+        """The trained encoder (not a copy), (B, 3, T, V, M) of the method's stream -> Features."""
         raise NotImplementedError
 
     def attention(self) -> AttentionMask | None:

@@ -19,7 +19,7 @@ def contrast_logits(
     tau: float,
     extra: Float[Tensor, "B D"] | None = None,
 ) -> Float[Tensor, "B N"]:
-    """Similarities over tau, the positive first: [q.k, q.queue (K), q.extra].
+    """Similarities over tau, the positive first: [q.k, q.queue (K), q.extra]. What equations 1, 8 and 9 exponentiate.
 
     Args:
         q, k: (B, D) query and its positive key.
@@ -38,21 +38,25 @@ def contrast_logits(
 def nearest(logits: Float[Tensor, "B N"], count: int) -> Bool[Tensor, "B N"]:
     """The `count` negatives that are most alike, as positives: (B, N) bool with columns as in `contrast_logits`.
 
-    Column 0, the true positive, is not among them.
+    Column 0, the true positive, is not among them. The neighbours that CrosSCLR mines.
     """
     top = logits[:, 1:].topk(count, dim=1).indices + 1
     return torch.zeros_like(logits, dtype=torch.bool).scatter_(1, top, True)
 
 
 def neighbours(views: Sequence[Float[Tensor, "B N"]], count: int) -> Bool[Tensor, "B N"]:
-    """The `nearest` of any of several views of the same batch, (B, N) bool; nobody's when `count` is 0."""
+    """The `nearest` of any of several views of the same batch, each (B, N) -> (B, N) bool; nobody's when `count` is 0.
+
+    The mining of AimCLR and HiCLR.
+    """
     return torch.stack([nearest(logits.detach(), count) for logits in views]).any(dim=0)
 
 
 def mined_nce(logits: Float[Tensor, "B N"], positives: Bool[Tensor, "B N"]) -> Float[Tensor, ""]:
     """InfoNCE with several positives: -log softmax, mean over a sample's positives, then over the batch.
 
-    logits (B, N), positives (B, N) bool, in addition to column 0. The mined loss of CrosSCLR, AimCLR and HiCLR.
+    logits (B, N), positives (B, N) bool, in addition to column 0 -> scalar. The mined loss of CrosSCLR, AimCLR and
+    HiCLR; equation 1 where column 0 is the only positive.
     """
     positives = positives.clone()
     positives[:, 0] = True
@@ -77,7 +81,7 @@ def info_nce(
 ) -> Float[Tensor, ""]:
     """-log of the share of the positive, mean over the batch. Equation 1; with `extra` equations 8 and 9.
 
-    Args and Raises as `contrast_logits`. Returns a scalar.
+    Args as `contrast_logits`. Returns a scalar.
     """
     logits = contrast_logits(q, k, queue, tau, extra)
     return F.cross_entropy(logits, torch.zeros(len(logits), dtype=torch.long, device=logits.device))

@@ -43,7 +43,10 @@ class AttentionMask(nn.Module):
         self.ran: Form | None = None  # what the last call of `pool` was computed by
 
     def forward(self, x: Float[Tensor, "R n C"], pooling: MaskPooling = "mean") -> Float[Tensor, "R m C"]:
-        """x (R, n, C) -> M_s of the tokens that are pooled: (R, n, C), or (R, 1, C) where that is the last alone."""
+        """x (R, n, C) -> M_s of the tokens that are pooled: (R, n, C), or (R, 1, C) where that is the last alone.
+
+        Equations 2 to 4; for pictures and tests, training calls `pool`.
+        """
         q, k, v = split_heads(self._project(x, pooling), self.heads)
         attended = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
         return torch.sigmoid(self.lam * self.proj(attended))
@@ -51,7 +54,9 @@ class AttentionMask(nn.Module):
     def pool(
         self, tokens: Float[Tensor, "B P n C"], keys: Float[Tensor, "B P n C"], pooling: MaskPooling = "mean"
     ) -> tuple[Float[Tensor, "B C"], ...]:
-        """Pools a batch, and the key encoder's view of it, with the batch's own mask; the mask itself is not made.
+        """Pools a batch, and the key encoder's view of it, with the batch's own mask. Equations 2 to 7.
+
+        Which form computes it, and whether the mask itself is ever written, says `kernels`.
 
         Args:
             tokens, keys: (B, M', n, C).

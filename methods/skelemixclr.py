@@ -23,7 +23,10 @@ from methods.skeletonclr import SkeletonCLR
 def regions(
     tokens: Float[Tensor, "B P n C"], pasted: Bool[Tensor, "B n"]
 ) -> tuple[Float[Tensor, "B C"], Float[Tensor, "B C"]]:
-    """Means over the pasted cells and over the others: tokens (B, M', n, C), pasted (B, n) bool -> two (B, C)."""
+    """Means over the pasted cells and over the others, then over persons: the local features of SkeleMixCLR.
+
+    tokens (B, M', n, C), pasted (B, n) bool -> two (B, C); zeros where there is no such cell.
+    """
     inside = pasted[:, None, :, None].to(tokens.dtype)
     outside = 1 - inside
     inner, outer = ((tokens * mask).sum(dim=2) / mask.sum(dim=2).clamp(min=1) for mask in (inside, outside))

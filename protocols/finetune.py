@@ -93,9 +93,14 @@ class _Tuned(nn.Module):
 
 
 def run(encoder: Encoder, splits: Splits, stream: str, seed: int, config: Config, context: Context) -> Result:
-    """Top-1, top-5 and per-class accuracy of the reported epoch; "best" and "last" top-1 are both recorded.
+    """Top-1, top-5 and per-class accuracy of the reported epoch; "best" and "last" top-1 are both recorded. Table 6.
 
-    The encoder itself is left as it is.
+    The encoder itself is left as it is. Accuracies are fractions.
+
+    Raises:
+        ValueError: when the training side does not fill one batch.
+        FloatingPointError: when a loss, weight, feature or score is not finite.
+        Interrupted: as in fit.
     """
     truth = splits.test.y[splits.test.rows]
     module = _Tuned(with_classifier(encoder, splits.classes, seed), len(truth), splits.classes).to(context.device)

@@ -18,7 +18,7 @@ REVISION = 1
 
 
 def fuse(scores: Sequence[Float[np.ndarray, "_ _"]], weights: Sequence[float], labels: Int[np.ndarray, " n"]) -> Result:
-    """Top-1, top-5 and per-class accuracy of sum_i weights[i] * scores[i].
+    """Top-1, top-5 and per-class accuracy of sum_i weights[i] * scores[i]; "3S" of Tables 1 to 3.
 
     Args:
         scores: arrays (n, classes) over the same test samples in the same order.

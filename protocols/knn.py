@@ -83,7 +83,12 @@ def vote(
 
 
 def evaluate(encoder: Encoder, splits: Splits, stream: str, config: Config, context: Context) -> Result:
-    """Accuracy for every k as "knn<k>", for config.k also as "top1" and "top5"."""
+    """Accuracy, a fraction, for every k as "knn<k>", for config.k also as "top1" and "top5". Table 4.
+
+    Raises:
+        ValueError: when the training side holds fewer than k clips.
+        FloatingPointError: when a feature is not finite.
+    """
     bank, bank_labels = represent(encoder, splits.train, stream, config.features, context.device)
     query, query_labels = represent(encoder, splits.test, stream, config.features, context.device)
     truth = query_labels.cpu().numpy()
@@ -102,6 +107,6 @@ def evaluate(encoder: Encoder, splits: Splits, stream: str, config: Config, cont
 
 
 def run(encoder: Encoder, splits: Splits, stream: str, seed: int, config: Config, context: Context) -> Result:
-    """The protocol. There is nothing random in it."""
+    """The protocol: `evaluate`, for which there is no seed; nothing in it is random."""
     context.report(Progress("knn", 0, 1, "", 0.0))
     return evaluate(encoder, splits, stream, config, context)

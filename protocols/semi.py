@@ -54,8 +54,11 @@ def run(encoder: Encoder, splits: Splits, stream: str, seed: int, config: Config
 
     A class counts as one without when it occurs, be it on the test side alone, and none of its sequences was drawn.
 
+    Table 5.
+
     Raises:
         ValueError: when the drawn sequences do not fill one batch.
+        FloatingPointError, Interrupted: as finetune.run.
     """
     train = splits.train
     labels = train.y[train.rows]

@@ -33,6 +33,8 @@ def attention_pool(
         x, keys: (R, n, C), the features and those of the key encoder.
     Returns:
         f_s, f_ns, k_s, k_ns: (R, C) each. The keys' have no gradient, and the mask has its own from f_s and f_ns alone.
+    Raises:
+        ValueError: for the form `joined` where the last token alone is pooled, or of a width that it does not hold.
     """
     if form == "joined":
         from methods.kernels import joined

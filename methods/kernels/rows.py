@@ -76,6 +76,7 @@ class NarrowAttention(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]  decorated, so of another type
+        """Of the output (R, n, C) -> of Q, K and V, (R, n, 3C)."""
         flat, *kept = ctx.saved_tensors
         _, rows, heads, d, n = flat.shape
         g = gradients[0].unflatten(2, (heads, d)).permute(0, 2, 3, 1).contiguous()
@@ -125,6 +126,7 @@ class LastAttention(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]  decorated, so of another type
+        """Of the output (R, 1, C) -> of the query (R, 1, C), and of K and V, (R, n, 2C)."""
         query, pairs, p = ctx.saved_tensors
         q, k, v = split_heads((query, pairs), ctx.heads)
         du = gradients[0].unflatten(2, (ctx.heads, -1)).transpose(1, 2)
