@@ -1,5 +1,7 @@
 """What every backbone promises: tokens for the attention mask, one pooled vector for everything else."""
 
+# pyright: strict
+
 from __future__ import annotations
 
 from typing import ClassVar, Literal, NamedTuple

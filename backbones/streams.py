@@ -4,6 +4,8 @@ Only joints are stored and augmented; a stream is computed from the augmented jo
 of a sheared skeleton are those of the sheared skeleton.
 """
 
+# pyright: strict
+
 from __future__ import annotations
 
 import torch

@@ -5,6 +5,8 @@ One training step is
 with `before_step(at)` in front. A method never sees a data set, a protocol or a table.
 """
 
+# pyright: strict
+
 from __future__ import annotations
 
 from typing import ClassVar, NamedTuple

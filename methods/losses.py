@@ -1,5 +1,7 @@
 """Contrastive losses as pure functions of tensors: B samples, D embedding, K queue, embeddings of length 1."""
 
+# pyright: strict
+
 from __future__ import annotations
 
 from collections.abc import Sequence

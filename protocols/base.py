@@ -4,6 +4,8 @@ A protocol is a function `(encoder, splits, stream, seed, config, context) -> Re
 chooses anything that its config does not name (checkpoint, epoch, k, learning rate).
 """
 
+# pyright: strict
+
 from __future__ import annotations
 
 import contextlib

@@ -4,6 +4,8 @@ The releases add logits, without a softmax. Several pick the better of two weigh
 weighting is a named run of its own.
 """
 
+# pyright: strict
+
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -4,6 +4,8 @@ The paper calls it clustering and does not say which k it tabulates. It is a cla
 recorded. Evaluation mode and clean samples throughout, where the release augments both bank and queries.
 """
 
+# pyright: strict
+
 from __future__ import annotations
 
 import math

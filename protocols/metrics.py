@@ -1,5 +1,7 @@
 """Accuracy from scores: top-1, top-5, and per class."""
 
+# pyright: strict
+
 from __future__ import annotations
 
 import numpy as np
