@@ -11,13 +11,9 @@ from torch.nn import functional as F
 
 from backbones import STGCN
 from tests import official
+from tests.official import near
 
 SMALL = STGCN.Config(width=16, dropout=0.0)
-TOLERANCE = 1e-4
-
-
-def near(got, want, tolerance=TOLERANCE):
-    assert official.error(got, torch.tensor(want)) <= tolerance
 
 
 def with_golden_weights(arrays, config=SMALL):
