@@ -89,5 +89,5 @@ class PersonBackbone(Backbone):
         alone = not any(module.training for module in self.modules())  # BatchNorm may be trained by itself
         found = distinct_rows(rows) if alone else None
         maps = self.maps(rows) if found is None else self.maps(found[0])[found[1]]
-        tokens = maps.flatten(2).transpose(1, 2).unflatten(0, (-1, x.shape[4]))
+        tokens = torch.unflatten(maps.flatten(2).transpose(1, 2), 0, (-1, x.shape[4]))
         return Features(tokens, tokens.mean(dim=(1, 2)))

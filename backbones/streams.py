@@ -16,7 +16,7 @@ from backbones import skeleton
 from backbones.layout import take_joints
 
 STREAMS = ("joint", "bone", "motion")
-_PARENTS = tuple(skeleton.parents().tolist())
+_PARENTS = tuple(int(parent) for parent in skeleton.parents())
 
 
 def to_stream(x: Float[Tensor, "B 3 T V M"], stream: str) -> Float[Tensor, "B 3 T V M"]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,7 +32,7 @@ class Split(NamedTuple):
 
     def tensors(self, device: torch.device) -> tuple[Float[Tensor, "n 3 T V M"], Int[Tensor, " n"]]:
         """This side alone, on the device: x (n, 3, T, V, M), y (n,)."""
-        return torch.from_numpy(self.x[self.rows]).to(device), torch.from_numpy(self.y[self.rows]).to(device)
+        return torch.as_tensor(self.x[self.rows], device=device), torch.as_tensor(self.y[self.rows], device=device)
 
 
 class Splits(NamedTuple):
@@ -83,7 +83,7 @@ class Result:
     metrics: dict[str, float]  # fractions in 0..1, by name: "top1", "top5", "knn20", ...
     scores: Float[np.ndarray, "n classes"] | None = None  # float32 logits of the test side, for fusion
     per_class: list[float] | None = None  # accuracy of every class
-    history: list[dict[str, Any]] = field(default_factory=list)  # one entry per evaluated epoch
+    history: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])  # one entry per evaluated epoch
     points: list[tuple[float, float, int]] | None = None  # x, y and class of every sample in a picture
 
 
@@ -92,7 +92,7 @@ class Interrupted(Exception):
 
 
 @contextlib.contextmanager
-def after(epoch: int) -> Iterator[None]:
+def after(epoch: int) -> Generator[None, None, None]:
     """A block that judges what an epoch, counted from 0, has trained: a FloatingPointError in it names the epoch."""
     try:
         yield

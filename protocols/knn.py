@@ -71,7 +71,7 @@ def neighbours(
     block = min(block or _block(bank), max(len(query), 1))
     similarities, columns = query.new_empty(block, len(bank)), bank.t()
     found = [
-        torch.mm(rows, columns, out=similarities[: len(rows)]).topk(k, dim=1) for rows in query.split(block)
+        torch.mm(rows, columns, out=similarities[: len(rows)]).topk(k, dim=1) for rows in torch.split(query, block)
     ]  # one buffer for all blocks
     return torch.cat([values for values, _ in found]), torch.cat([index for _, index in found])
 

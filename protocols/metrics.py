@@ -31,9 +31,9 @@ def accuracies(
     if not len(labels):
         raise ValueError("there is no test sample to be right or wrong about; is the test side empty?")
     own = np.take_along_axis(scores, labels[:, None], axis=1)
-    smaller = np.arange(scores.shape[1]) < labels[:, None]
+    classes = range(scores.shape[1])
+    smaller = np.arange(len(classes)) < labels[:, None]
     better = np.count_nonzero((scores > own) | ((scores == own) & smaller), axis=1)  # classes before the right one
     metrics = {"top1": float((better == 0).mean()), "top5": float((better < 5).mean())}
-    classes = range(scores.shape[1])
     per_class = [float((better[labels == c] == 0).mean()) if (labels == c).any() else float("nan") for c in classes]
     return metrics, per_class
