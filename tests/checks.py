@@ -1,7 +1,8 @@
 """Shapes in the signatures of the three floors are checked while tests run, by jaxtyping and beartype.
 
-An import hook decorates every function that names a shape. The first call of each in each test is checked: to check
-all of them takes half as long as the tests themselves. Processes that tests start have no hook.
+An import hook decorates every function that names a shape. The first call of each in each test is checked: of some
+480,000 calls in the tests of these floors 10,000, which takes 1 % of their time. All would take a third or more.
+Processes that tests start have no hook.
 """
 
 from __future__ import annotations
