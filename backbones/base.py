@@ -1,10 +1,13 @@
 """What every backbone promises: tokens for the attention mask, one pooled vector for everything else."""
 
+# pyright: strict
+
 from __future__ import annotations
 
 from typing import ClassVar, Literal, NamedTuple
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 MaskPooling = Literal["mean", "last"]
@@ -17,8 +20,8 @@ class Features(NamedTuple):
     persons of a frame as one vector.
     """
 
-    tokens: Tensor  # (B, M', n, C)
-    pooled: Tensor  # (B, C), the backbone's own summary; what the evaluation protocols get
+    tokens: Float[Tensor, "B P n C"]  # P is M'
+    pooled: Float[Tensor, "B C"]  # the backbone's own summary; what the evaluation protocols get
 
 
 class Backbone(nn.Module):
@@ -39,17 +42,23 @@ class Backbone(nn.Module):
         """(T', V) when the n = T' * V tokens form a frame-major grid, None for a sequence model."""
         return None
 
-    def forward(self, x: Tensor) -> Features:
-        """x (B, 3, T, V, M), metres -> Features."""
+    def forward(self, x: Float[Tensor, "B 3 T V M"]) -> Features:
+        """x (B, 3, T, V, M), metres or their differences (a stream) -> Features.
+
+        Raises:
+            ValueError: for a length or a number of persons that the backbone cannot read.
+        """
         raise NotImplementedError
 
 
-def person_rows(x: Tensor) -> Tensor:
+def person_rows(x: Float[Tensor, "B 3 T V M"]) -> Float[Tensor, "B*M 3 T V"]:
     """x (B, 3, T, V, M) -> (B * M, 3, T, V): every person is a row of its own, those of a sample side by side."""
     return x.movedim(4, 1).flatten(0, 1)
 
 
-def distinct_rows(rows: Tensor) -> tuple[Tensor, Tensor] | None:
+def distinct_rows(
+    rows: Float[Tensor, "R 3 T V"],
+) -> tuple[Float[Tensor, "D 3 T V"], Int[Tensor, " R"]] | None:
     """Persons that are there, followed by one absent one (R', ...), and which of them each row is (R,).
 
     None when fewer than two rows are absent, which is: all zero. Waits for the device.
@@ -70,15 +79,15 @@ class PersonBackbone(Backbone):
     which are computed once.
     """
 
-    def maps(self, rows: Tensor) -> Tensor:
-        """rows (R, 3, T, V), metres -> feature maps (R, C, T', V)."""
+    def maps(self, rows: Float[Tensor, "R 3 T V"]) -> Float[Tensor, "R C t V"]:
+        """rows (R, 3, T, V), metres, R = B * M -> feature maps (R, C, T', V) with T' of `grid`."""
         raise NotImplementedError
 
-    def forward(self, x: Tensor) -> Features:
+    def forward(self, x: Float[Tensor, "B 3 T V M"]) -> Features:
         """x (B, 3, T, V, M), metres -> Features: frame-major tokens, pooled as the mean over tokens and persons."""
         rows = person_rows(x)
         alone = not any(module.training for module in self.modules())  # BatchNorm may be trained by itself
         found = distinct_rows(rows) if alone else None
         maps = self.maps(rows) if found is None else self.maps(found[0])[found[1]]
-        tokens = maps.flatten(2).transpose(1, 2).unflatten(0, (-1, x.shape[4]))
+        tokens = torch.unflatten(maps.flatten(2).transpose(1, 2), 0, (-1, x.shape[4]))
         return Features(tokens, tokens.mean(dim=(1, 2)))

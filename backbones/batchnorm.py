@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -43,13 +44,13 @@ class NormaliseBatch(torch.autograd.Function):
 class BatchNorm(nn.BatchNorm2d):
     """nn.BatchNorm2d, (R, C, T, V) -> the same shape; in training on a CPU see above."""
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self, input: Float[Tensor, "R C T V"]) -> Float[Tensor, "R C T V"]:
         """Normalises with the statistics of the batch, which it remembers, or in evaluation mode with those."""
         exact = input.dtype in (torch.float32, torch.float64)
         last = input.is_contiguous(memory_format=torch.channels_last)
         if not (self.training and input.is_cpu and exact and last):
             return super().forward(input)
-        out, mean, variance = NormaliseBatch.apply(input, self.weight, self.bias, self.eps)  # pyright: ignore[reportGeneralTypeIssues]
+        out, mean, variance = NormaliseBatch.apply(input, self.weight, self.bias, self.eps)  # pyright: ignore[reportGeneralTypeIssues]  apply has no types
         assert self.running_mean is not None
         assert self.running_var is not None
         assert self.num_batches_tracked is not None

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, cast
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -36,7 +37,7 @@ class ForwardPairs(nn.Module):
             nn.ModuleList(nn.GRU(size, hidden, batch_first=True) for _ in range(2)) for size in sizes
         )
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "B T I"]) -> Float[Tensor, "B T H"]:
         """(B, T, inputs) -> (B, T, 2 hidden)."""
         for pair in self.layers:
             x = torch.cat([run_gru(cast(nn.GRU, gru), x) for gru in cast(nn.ModuleList, pair)], dim=2)
@@ -48,9 +49,6 @@ class BiGRU(Backbone):
 
     C is twice the hidden size. A missing second person is a vector of zeros, as in the stored data. Bidirectional, the
     backward half of the last state has seen the last frame alone.
-
-    Raises:
-        ValueError: for more than two persons.
     """
 
     REVISION: ClassVar[int] = 1
@@ -83,8 +81,12 @@ class BiGRU(Backbone):
         """C / 2: as wide as one direction."""
         return self.width // 2
 
-    def forward(self, x: Tensor) -> Features:
-        """x (B, 3, T, V, M) -> Features."""
+    def forward(self, x: Float[Tensor, "B 3 T V M"]) -> Features:
+        """x (B, 3, T, V, M), metres -> Features.
+
+        Raises:
+            ValueError: for more than two persons.
+        """
         batch, _, frames, _, persons = x.shape
         if persons > PERSONS:
             raise ValueError(f"BiGRU reads at most {PERSONS} persons, got {persons}")

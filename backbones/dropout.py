@@ -9,13 +9,14 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 LEVELS = 256  # of a byte
 
 
-def keep_mask(x: Tensor, p: float) -> Tensor:
+def keep_mask(x: Float[Tensor, "*shape"], p: float) -> Bool[Tensor, "*shape"]:
     """Bool of the shape and the layout of x, false with probability p, a multiple of 1/256; PyTorch's generator."""
     words = torch.randint(-(2**63), 2**63 - 1, (-(-x.numel() // 8),))
     return (words.view(torch.uint8)[: x.numel()] >= round(p * LEVELS)).as_strided(x.shape, x.stride())
@@ -41,7 +42,7 @@ class Drop(torch.autograd.Function):
 class Dropout(nn.Dropout):
     """nn.Dropout; on a CPU, for a rate of whole bytes and a dense x, with masks from random bytes."""
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self, input: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         """Any shape -> the same."""
         exact = self.p * LEVELS == round(self.p * LEVELS) and 0 < self.p < 1
         dense = input.is_contiguous() or input.is_contiguous(memory_format=torch.channels_last)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -21,7 +22,7 @@ SLOPE = 0.1  # of every leaky ReLU
 LONGEST = 300  # frames, of any clip of any data set
 
 
-def positions(channels: int, length: int) -> Tensor:
+def positions(channels: int, length: int) -> Float[Tensor, "{channels} {length}"]:
     """Sinusoidal encoding (C, length): sine in even, cosine in odd channels, wavelengths up to 10,000 positions."""
     with torch.device("cpu"):  # as skeleton.graph
         frequency = torch.exp(torch.arange(0, channels, 2) * (-math.log(10_000.0) / channels))
@@ -74,7 +75,7 @@ class AxisAttention(nn.Module):
         self.ff_shortcut = pointwise(channels_in, channels_out, stride) if change else nn.Identity()
         self.dropout = nn.Dropout(dropout)
 
-    def attention(self, x: Tensor) -> Tensor:
+    def attention(self, x: Float[Tensor, "R C O L"]) -> Float[Tensor, "R S L L"]:
         """x (R, C, O, L) -> A (R, S, L, L); A[u, v] weighs position u in the new position v."""
         rows, _, others, length = x.shape
         qk = self.qk(x + self.positions[:, None, :length])
@@ -82,8 +83,8 @@ class AxisAttention(nn.Module):
         attention = torch.tanh(q.transpose(2, 3) @ k / (self.inter * others)) * self.alpha
         return attention if self.shared is None else attention + self.shared
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(R, C, O, L) -> (R, C', O, L / stride)."""
+    def forward(self, x: Float[Tensor, "R C O L"]) -> Float[Tensor, "R D O l"]:
+        """(R, C, O, L) -> (R, C', O, ⌈L / stride⌉)."""
         rows, channels, others, length = x.shape
         mixed = x.reshape(rows, 1, channels * others, length) @ self.attention(x)
         mixed = mixed.view(rows, self.subsets * channels, others, length)
@@ -100,13 +101,13 @@ class FrameConvolution(nn.Module):
         self.shortcut = pointwise(channels, channels, stride) if change else nn.Identity()
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(R, C, V, T) -> (R, C, V, T / stride)."""
+    def forward(self, x: Float[Tensor, "R C V T"]) -> Float[Tensor, "R C V t"]:
+        """(R, C, V, T) -> (R, C, V, ⌈T / stride⌉)."""
         return F.leaky_relu(self.shortcut(x) + self.dropout(self.out(x)), SLOPE)
 
 
 class DSTA(PersonBackbone):
-    """(B, 3, T, V, M) -> tokens (B, M, T/4 * V, C), frame-major, and pooled (B, C)."""
+    """(B, 3, T, V, M) -> tokens (B, M, ⌈T/4⌉ V, C), frame-major, and pooled (B, C)."""
 
     REVISION: ClassVar[int] = 1
 
@@ -152,8 +153,8 @@ class DSTA(PersonBackbone):
             frames = -(-frames // stride)
         return frames, skeleton.V
 
-    def maps(self, rows: Tensor) -> Tensor:
-        """rows (R, 3, T, V) -> (R, C, T / 4, V).
+    def maps(self, rows: Float[Tensor, "R 3 T V"]) -> Float[Tensor, "R C t V"]:
+        """rows (R, 3, T, V) -> (R, C, ⌈T / 4⌉, V).
 
         Raises:
             ValueError: for more frames than the positional encoding has.

@@ -12,7 +12,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 WIDE = 32  # channels from which one dot product per term is faster than two gathers
@@ -33,7 +35,7 @@ class Bags:
         self.start = torch.tensor([0, *(len(bag) for bag in terms[:-1])]).cumsum(0)  # (places,)
         self._longest = self._side_by_side(1)
 
-    def indices(self, samples: int) -> tuple[Tensor, Tensor, Tensor]:
+    def indices(self, samples: int) -> tuple[Int[Tensor, " NE"], Int[Tensor, " NE"], Int[Tensor, " places"]]:
         """read (N * E,), place (N * E,), start (N * places,) of `samples` N, int32."""
         if len(self._longest[2]) < samples * self.places:
             self._longest = self._side_by_side(samples)
@@ -47,7 +49,7 @@ class Bags:
         read, place, start = ((index + number * step).flatten().int() for index, step in columns)
         return read, place, start
 
-    def sums(self, x: Tensor, weights: Tensor) -> Tensor:
+    def sums(self, x: Float[Tensor, "N rows C"], weights: Float[Tensor, " E"]) -> Float[Tensor, "N places C"]:
         """x (N, rows, C), the weights (E,) of its terms -> (N, places, C)."""
         samples, _, channels = x.shape
         read, _, start = self.indices(samples)
@@ -55,7 +57,9 @@ class Bags:
         rows = x.detach().reshape(-1, channels)  # no bookkeeping for a gradient that is ours
         return F.embedding_bag(read, rows, start, mode="sum", per_sample_weights=weights).view(samples, -1, channels)
 
-    def products(self, x: Tensor, grad: Tensor, exact: torch.dtype) -> Tensor:
+    def products(
+        self, x: Float[Tensor, "N rows C"], grad: Float[Tensor, "N places C"], exact: torch.dtype
+    ) -> Float[Tensor, " E"]:
         """x (N, rows, C) and the gradient of `sums` (N, places, C) -> that of the weights (E,), in type `exact`."""
         samples, _, channels = x.shape
         if channels < WIDE or x.dtype != exact:
@@ -79,7 +83,7 @@ class Edges(NamedTuple):
     backward: Bags  # joints are sums of places
 
 
-def edges_of(adjacency: Tensor) -> Edges:
+def edges_of(adjacency: Float[Tensor, "K V V"]) -> Edges:
     """Edges of a partitioned adjacency (K, V, V), on the CPU."""
     subsets, joints, _ = adjacency.shape
     with torch.device("cpu"):
@@ -103,7 +107,7 @@ class Graph(NamedTuple):
     weights: Tensor | None  # (E,) its entries along the edges, on a CPU
 
 
-def graphs(adjacencies: Tensor, edges: Edges) -> list[Graph]:
+def graphs(adjacencies: Float[Tensor, "L K V V"], edges: Edges) -> list[Graph]:
     """Of the adjacencies (L, K, V, V) of L blocks, which have the same edges."""
     received = adjacencies.sum(dim=2).transpose(1, 2).unbind(0)
     count = len(adjacencies)
@@ -122,7 +126,8 @@ class MixAlongEdges(torch.autograd.Function):
         return edges.forward.sums(x, weights)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]  decorated, so of another type
         """Joints receive along the same edges turned round."""
         x, weights = ctx.saved_tensors
         edges: Edges = ctx.edges
@@ -142,7 +147,7 @@ class GraphConv(nn.Module):
         self.subsets = subsets
         self.conv = nn.Conv2d(channels_in, subsets * channels_out, kernel_size=1)
 
-    def forward(self, x: Tensor, graph: Graph) -> Tensor:
+    def forward(self, x: Float[Tensor, "R C T V"], graph: Graph) -> Float[Tensor, "R D T V"]:
         """(R, C, T, V) -> (R, C', T, V)."""
         channels = x.shape[1]
         mixed = _by_matrix(x, graph.adjacency) if graph.weights is None else _along_edges(x, graph.weights, graph.edges)

@@ -10,20 +10,21 @@ import functools
 from collections.abc import Sequence
 
 import torch
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 
-def joined(x: Tensor) -> Tensor:
+def joined(x: Float[Tensor, "B 3 T V M"]) -> Shaped[Tensor, "B 3 T V ..."]:
     """x (B, 3, T, V, 2) -> (B, 3, T, V) complex, a view of a contiguous x; any other number of persons stays."""
     return torch.view_as_complex(x.contiguous()) if x.shape[-1] == 2 else x
 
 
-def parted(x: Tensor) -> Tensor:
+def parted(x: Shaped[Tensor, "B 3 T V ..."]) -> Float[Tensor, "B 3 T V M"]:
     """What `joined` made, as floats again: a view."""
     return torch.view_as_real(x) if x.is_complex() else x
 
 
-def take_joints(x: Tensor, order: tuple[int, ...]) -> Tensor:
+def take_joints(x: Float[Tensor, "B 3 T V M"], order: tuple[int, ...]) -> Float[Tensor, "B 3 T J M"]:
     """Joint order[i] in the place of joint i: x (B, 3, T, V, M) -> (B, 3, T, len(order), M)."""
     source = joined(x)
     index = constant(order, x.device).view(-1, *(1 for _ in source.shape[4:]))
@@ -31,6 +32,6 @@ def take_joints(x: Tensor, order: tuple[int, ...]) -> Tensor:
 
 
 @functools.cache
-def constant(values: Sequence[int], device: torch.device) -> Tensor:
+def constant(values: Sequence[int], device: torch.device) -> Int[Tensor, " values"]:
     """A tuple of whole numbers on a device, sent there once and not in every step: (len(values),) int64. Read only."""
     return torch.tensor(values, device=device)

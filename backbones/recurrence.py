@@ -10,7 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 
@@ -35,8 +37,9 @@ class Recurrence(torch.autograd.Function):
         return torch.cat([before[1:], h.unsqueeze(0)])
 
     @staticmethod
+    @once_differentiable
     @torch.amp.custom_bwd(device_type="cpu")
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # pyright: ignore[reportIncompatibleMethodOverride]  decorated, so of another type
         """From the gradient of the states to those of gates, weight and bias."""
         weight, before, r, z, n, n_h = ctx.saved_tensors
         # what one unit of dL/dh_t is in front of each gate
@@ -56,7 +59,7 @@ class Recurrence(torch.autograd.Function):
         return torch.stack(of_inputs[::-1]), state_gates.t() @ before.flatten(0, 1), state_gates.sum(dim=0)
 
 
-def run_gru(gru: nn.GRU, x: Tensor) -> Tensor:
+def run_gru(gru: nn.GRU, x: Float[Tensor, "B T I"]) -> Float[Tensor, "B T H"]:
     """gru(x)[0] for a batch-first GRU without dropout: x (B, T, inputs) -> states (B, T, H) or (B, T, 2H)."""
     if not x.is_cpu or not torch.is_grad_enabled():
         return gru(x)[0]

@@ -7,6 +7,7 @@ IRDS all use this order. Indices are 0-based; the data sets' own documents count
 from __future__ import annotations
 
 import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 JOINTS: tuple[str, ...] = (
@@ -45,7 +46,7 @@ FLIP: tuple[int, ...] = (
 )  # fmt: skip
 
 
-def parents() -> Tensor:
+def parents() -> Int[Tensor, " V"]:
     """The parent of every joint, (V,) int64; the root is its own parent."""
     table = torch.arange(V)
     for child, parent in BONES:
@@ -53,7 +54,7 @@ def parents() -> Tensor:
     return table
 
 
-def part_masks() -> Tensor:
+def part_masks() -> Bool[Tensor, "parts V"]:
     """Membership of joints in parts, (parts, V) bool, in the order of `PARTS`."""
     masks = torch.zeros(len(PARTS), V, dtype=torch.bool)
     for row, joints in enumerate(PARTS.values()):
@@ -99,7 +100,7 @@ def _stgcn_partition() -> Tensor:
 GRAPHS = {"agcn": _agcn_partition, "stgcn": _stgcn_partition}
 
 
-def graph(name: str) -> Tensor:
+def graph(name: str) -> Float[Tensor, "K V V"]:
     """The partitioned, column-normalised adjacency `A` (3, V, V); out[w] = sum over k, v of x_k[v] A[k, v, w].
 
     Two graphs hide behind "layout ntu-rgb+d, strategy spatial" (Table 12): "agcn" in the releases of

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -37,8 +38,8 @@ class Block(nn.Module):
         if residual and (channels_in != channels_out or stride != 1):
             self.shortcut = nn.Sequential(nn.Conv2d(channels_in, channels_out, 1, (stride, 1)), BatchNorm(channels_out))
 
-    def forward(self, x: Tensor, graph: Graph) -> Tensor:
-        """(R, C, T, V) -> (R, C', T / stride, V)."""
+    def forward(self, x: Float[Tensor, "R C T V"], graph: Graph) -> Float[Tensor, "R D t V"]:
+        """(R, C, T, V) -> (R, C', ⌈T / stride⌉, V)."""
         out = F.relu(self.gcn_norm(self.gcn(x, graph)), inplace=True)
         out = self.dropout(self.tcn_norm(self.tcn(out)))
         if self.residual:
@@ -47,7 +48,7 @@ class Block(nn.Module):
 
 
 class STGCN(PersonBackbone):
-    """(B, 3, T, V, M) -> tokens (B, M, T/4 * V, C), frame-major, and pooled (B, C)."""
+    """(B, 3, T, V, M) -> tokens (B, M, ⌈T/4⌉ V, C), frame-major, and pooled (B, C)."""
 
     REVISION: ClassVar[int] = 1
 
@@ -87,8 +88,8 @@ class STGCN(PersonBackbone):
             frames = (frames + 1) // 2
         return frames, skeleton.V
 
-    def maps(self, rows: Tensor) -> Tensor:
-        """rows (R, 3, T, V) -> (R, C, T / 4, V)."""
+    def maps(self, rows: Float[Tensor, "R 3 T V"]) -> Float[Tensor, "R C t V"]:
+        """rows (R, 3, T, V) -> (R, C, ⌈T / 4⌉, V)."""
         count, coordinates, frames, joints = rows.shape
         normed = self.data_norm(rows.permute(0, 3, 1, 2).reshape(count, joints * coordinates, frames))
         layout = torch.channels_last if rows.is_cpu else torch.contiguous_format  # graph_conv.py says why

@@ -43,4 +43,4 @@ def build(name: str, config: Any, backbone: Backbone, stream: str) -> Method:
         raise TypeError(f"{name} needs a {kind.__name__}.Config, got {type(config).__name__}")
     if reason := kind.unsupported(config, backbone, stream):
         raise ValueError(reason)
-    return kind(backbone, stream, config)  # pyright: ignore[reportCallIssue]
+    return kind(backbone, stream, config)  # pyright: ignore[reportCallIssue]  a Method's constructor is not in its type

@@ -11,6 +11,7 @@ import functools
 import math
 
 import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from backbones import skeleton
@@ -34,7 +35,7 @@ def _randint(low: int, high: int, shape: tuple[int, ...], generator: torch.Gener
     return torch.randint(low, high + 1, shape, generator=generator)
 
 
-def draw_crop(x: Tensor, ratio: int, generator: torch.Generator) -> Tensor:
+def draw_crop(x: Float[Tensor, "B 3 T V M"], ratio: int, generator: torch.Generator) -> Int[Tensor, " B"]:
     """First frames of the crops, (B,) in 0..2p with p = T // ratio."""
     return _send(_randint(0, 2 * (x.shape[2] // ratio), (len(x),), generator), x)
 
@@ -47,7 +48,7 @@ def _crops(frames: int, ratio: int, device: torch.device) -> Tensor:
     return torch.cat([before, frame, after]).unfold(0, frames, 1).contiguous()
 
 
-def temporal_crop(x: Tensor, start: Tensor, ratio: int) -> Tensor:
+def temporal_crop(x: Float[Tensor, "B 3 T V M"], start: Int[Tensor, " B"], ratio: int) -> Float[Tensor, "B 3 T V M"]:
     """Pads T // ratio mirrored frames at both ends (the edge frame is repeated), then cuts T frames at `start`.
 
     "temporal_padding_ratio" of Table 10. x (B, 3, T, V, M), start (B,) -> the same shape as x.
@@ -59,12 +60,12 @@ def temporal_crop(x: Tensor, start: Tensor, ratio: int) -> Tensor:
     return rows.index_select(0, (first + crops).view(-1)).view(x.shape)
 
 
-def draw_shear(x: Tensor, amplitude: float, generator: torch.Generator) -> Tensor:
+def draw_shear(x: Float[Tensor, "B 3 T V M"], amplitude: float, generator: torch.Generator) -> Float[Tensor, "B 6"]:
     """Six shear coefficients per sample, (B, 6), uniform on (-amplitude, amplitude)."""
     return _send((2 * torch.rand((len(x), 6), generator=generator) - 1) * amplitude, x)
 
 
-def shear(x: Tensor, s: Tensor) -> Tensor:
+def shear(x: Float[Tensor, "B 3 T V M"], s: Float[Tensor, "B 6"]) -> Float[Tensor, "B 3 T V M"]:
     """x' = S x with S = [[1, s0, s3], [s1, 1, s4], [s2, s5, 1]], one S per sequence. Table 10.
 
     x (B, 3, T, V, M), s (B, 6) -> the same shape as x.
@@ -73,8 +74,13 @@ def shear(x: Tensor, s: Tensor) -> Tensor:
     return torch.bmm(entries.view(-1, 3, 3), x.flatten(2)).view(x.shape)
 
 
-def normal(x: Tensor, generator: torch.Generator, crop_ratio: int, shear_amplitude: float) -> Tensor:
-    """The normal augmentation N of section 3.1: temporal crop, then shear. 0 or less switches either off."""
+def normal(
+    x: Float[Tensor, "B 3 T V M"], generator: torch.Generator, crop_ratio: int, shear_amplitude: float
+) -> Float[Tensor, "B 3 T V M"]:
+    """The normal augmentation N of section 3.1 and Table 10: temporal crop, then shear, x -> the same shape.
+
+    0 or less switches either off.
+    """
     if crop_ratio > 0:
         x = temporal_crop(x, draw_crop(x, crop_ratio, generator), crop_ratio)
     if shear_amplitude > 0:
@@ -82,29 +88,34 @@ def normal(x: Tensor, generator: torch.Generator, crop_ratio: int, shear_amplitu
     return x
 
 
-def draw_coin(x: Tensor, generator: torch.Generator, chance: float = 0.5) -> Tensor:
+def draw_coin(x: Float[Tensor, "B 3 T V M"], generator: torch.Generator, chance: float = 0.5) -> Bool[Tensor, " B"]:
     """Whether something happens to a sample, (B,) bool."""
     return _send(torch.rand((len(x),), generator=generator) < chance, x)
 
 
-def where(coin: Tensor, changed: Tensor, x: Tensor) -> Tensor:
+def where(
+    coin: Bool[Tensor, " B"], changed: Float[Tensor, "B 3 T V M"], x: Float[Tensor, "B 3 T V M"]
+) -> Float[Tensor, "B 3 T V M"]:
     """`changed` for the samples whose coin (B,) is true, x for the others."""
     return torch.where(coin.view(-1, 1, 1, 1, 1), changed, x)
 
 
-def spatial_flip(x: Tensor) -> Tensor:
-    """Left and right joints change their names. Coordinates are not mirrored, as in the release of AimCLR."""
+def spatial_flip(x: Float[Tensor, "B 3 T V M"]) -> Float[Tensor, "B 3 T V M"]:
+    """Left and right joints change their names, x (B, 3, T, V, M) -> the same shape.
+
+    Coordinates are not mirrored, as in the release of AimCLR.
+    """
     return take_joints(x, skeleton.FLIP)
 
 
-def draw_turn(x: Tensor, generator: torch.Generator) -> Tensor:
+def draw_turn(x: Float[Tensor, "B 3 T V M"], generator: torch.Generator) -> Float[Tensor, "B 3"]:
     """Angles about x, y and z in radians, (B, 3): one axis up to 30 degrees, the others up to 1."""
     main = _randint(0, 2, (len(x), 1), generator) == torch.arange(3)
     angles = torch.rand((len(x), 3), generator=generator) * torch.where(main, TURN, WOBBLE) * (math.pi / 180)
     return _send(angles, x)
 
 
-def rotate(x: Tensor, angles: Tensor) -> Tensor:
+def rotate(x: Float[Tensor, "B 3 T V M"], angles: Float[Tensor, "B 3"]) -> Float[Tensor, "B 3 T V M"]:
     """Turns about x, then y, then z. x (B, 3, T, V, M), angles (B, 3) in radians -> the same shape as x."""
     sin, cos = angles.sin().unbind(1), angles.cos().unbind(1)
     one, zero = torch.ones_like(sin[0]), torch.zeros_like(sin[0])
@@ -115,17 +126,17 @@ def rotate(x: Tensor, angles: Tensor) -> Tensor:
     return torch.bmm(z_ @ y_ @ x_, x.flatten(2)).view_as(x)
 
 
-def draw_noise(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Gaussian noise of the shape of x. Absent persons get it too, as in the release of AimCLR."""
+def draw_noise(x: Float[Tensor, "B 3 T V M"], generator: torch.Generator) -> Float[Tensor, "B 3 T V M"]:
+    """Gaussian noise of the shape of x, metres. Absent persons get it too, as in the release of AimCLR."""
     return _send(torch.randn(x.shape, generator=generator), x).mul_(NOISE)
 
 
-def draw_sigma(x: Tensor, generator: torch.Generator) -> Tensor:
+def draw_sigma(x: Float[Tensor, "B 3 T V M"], generator: torch.Generator) -> Float[Tensor, " B"]:
     """Widths of the blur in frames, (B,)."""
     return _send(SIGMA[0] + (SIGMA[1] - SIGMA[0]) * torch.rand((len(x),), generator=generator), x)
 
 
-def blur(x: Tensor, sigma: Tensor) -> Tensor:
+def blur(x: Float[Tensor, "B 3 T V M"], sigma: Float[Tensor, " B"]) -> Float[Tensor, "B 3 T V M"]:
     """Gaussian blur along time, zeros outside. x (B, 3, T, V, M), sigma (B,) -> the same shape as x.
 
     The kernel is not normalised, as in the release of AimCLR: it makes a skeleton up to five times as large.
@@ -142,21 +153,24 @@ def blur(x: Tensor, sigma: Tensor) -> Tensor:
     return blurred.view(x.shape)
 
 
-def draw_axis(x: Tensor, generator: torch.Generator) -> Tensor:
+def draw_axis(x: Float[Tensor, "B 3 T V M"], generator: torch.Generator) -> Int[Tensor, " B"]:
     """A coordinate, (B,) in 0..2."""
     return _send(_randint(0, 2, (len(x),), generator), x)
 
 
-def axis_mask(x: Tensor, axis: Tensor) -> Tensor:
+def axis_mask(x: Float[Tensor, "B 3 T V M"], axis: Int[Tensor, " B"]) -> Float[Tensor, "B 3 T V M"]:
     """One coordinate of the whole sequence becomes 0. x (B, 3, T, V, M), axis (B,) -> the same shape as x."""
     gone = torch.arange(3, device=x.device) == axis[:, None]
     return x.masked_fill(gone[:, :, None, None, None], 0.0)
 
 
-def extreme(x: Tensor, generator: torch.Generator, crop_ratio: int, shear_amplitude: float) -> Tensor:
+def extreme(
+    x: Float[Tensor, "B 3 T V M"], generator: torch.Generator, crop_ratio: int, shear_amplitude: float
+) -> Float[Tensor, "B 3 T V M"]:
     """The extreme augmentation of AimCLR and HiCLR: normal, then five more, all but the turn half of the time.
 
-    The order and the set ('12345', without the flip in time) are those of AimCLR's release since March 2022.
+    x (B, 3, T, V, M), metres -> the same shape. The order and the set ('12345', without the flip in time) are those of
+    AimCLR's release since March 2022.
     """
     x = normal(x, generator, crop_ratio, shear_amplitude)
     x = where(draw_coin(x, generator), spatial_flip(x), x)
@@ -166,16 +180,20 @@ def extreme(x: Tensor, generator: torch.Generator, crop_ratio: int, shear_amplit
     return where(draw_coin(x, generator), axis_mask(x, draw_axis(x, generator)), x)
 
 
-def draw_joints(x: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """Which joints of which frames are hidden, (T, V) bool: int(V * share) of every frame, one draw for the batch."""
+def draw_joints(x: Float[Tensor, "B 3 T V M"], share: float, generator: torch.Generator) -> Bool[Tensor, "T V"]:
+    """Which joints of which frames HiCLR hides, (T, V) bool: int(V * share) of every frame, one draw for the batch."""
     frames, joints = x.shape[2:4]
     rank = torch.rand((frames, joints), generator=generator).argsort(dim=1).argsort(dim=1)
     return _send(rank < int(joints * share), x)
 
 
 def draw_mix(
-    x: Tensor, parts: tuple[int, int], units: tuple[int, int], per_sample: bool, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
+    x: Float[Tensor, "B 3 T V M"],
+    parts: tuple[int, int],
+    units: tuple[int, int],
+    per_sample: bool,
+    generator: torch.Generator,
+) -> tuple[Int[Tensor, " B"], Bool[Tensor, "B T V"]]:
     """Who gives, and where: donor (B,) indices into the batch, and region (B, T, V) bool.
 
     The donor of sample i is (i + shift) mod B with one shift in 1..B-2. The region is a set of body parts during
@@ -183,7 +201,7 @@ def draw_mix(
     releases draw one region per batch; `per_sample` draws one for every sample.
 
     Raises:
-        ValueError: for a batch of fewer than three, or more units than the sequence has.
+        ValueError: for a batch of fewer than three, parts or units that are no range, more units than x has.
     """
     batch, _, frames, joints, _ = x.shape
     total = -(-frames // MIX_UNIT)
@@ -212,7 +230,9 @@ def draw_mix(
     return _send(donor, x), _send(region, x).expand(batch, frames, joints)
 
 
-def mix_parts(x: Tensor, donor: Tensor, region: Tensor) -> Tensor:
+def mix_parts(
+    x: Float[Tensor, "B 3 T V M"], donor: Int[Tensor, " B"], region: Bool[Tensor, "B T V"]
+) -> Float[Tensor, "B 3 T V M"]:
     """gamma of section 3.2: pastes the donor's joints into the region, "swap" mode of Table 11.
 
     One-directional: sample i receives from donor[i]; both come from the same x. x (B, 3, T, V, M), donor (B,),

@@ -5,11 +5,14 @@ One training step is
 with `before_step(at)` in front. A method never sees a data set, a protocol or a table.
 """
 
+# pyright: strict
+
 from __future__ import annotations
 
 from typing import ClassVar, NamedTuple
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from backbones import Backbone, Features
@@ -34,12 +37,12 @@ class Encoder(nn.Module):
         self.backbone = backbone
         self.head = head
 
-    def forward(self, x: Tensor) -> Features:
+    def forward(self, x: Float[Tensor, "B 3 T V M"]) -> Features:
         """x (B, 3, T, V, M), a stream -> Features."""
         return self.backbone(x)
 
-    def embed(self, pooled: Tensor) -> Tensor:
-        """(B, C) -> (B, D), of length 1."""
+    def embed(self, pooled: Float[Tensor, "B C"]) -> Float[Tensor, "B D"]:
+        """Pooled features (B, C) -> embeddings (B, D) of length 1, as equation 1 compares them."""
         return unit(self.head(pooled))
 
 
@@ -58,7 +61,7 @@ class Method(nn.Module):
         """Why this method cannot train this backbone on this stream, or None."""
         return None
 
-    def views(self, x: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+    def views(self, x: Float[Tensor, "B 3 T V M"], generator: torch.Generator) -> dict[str, Tensor]:
         """x (B, 3, T, V, M) joints -> named views of the same shape: augmented, mixed, as a stream.
 
         Whatever else `loss` needs of the draws stands beside them as integers or booleans: donors, regions, masks.
@@ -69,14 +72,14 @@ class Method(nn.Module):
         """State that changes before the forward pass."""
 
     def loss(self, views: dict[str, Tensor], at: At) -> dict[str, Tensor]:
-        """Named scalar terms, already weighted; training minimises their sum."""
+        """`views` -> named scalar terms, already weighted; training minimises their sum."""
         raise NotImplementedError
 
     def after_step(self, at: At) -> None:
         """State that changes after the optimiser: momentum encoder, queue."""
 
     def encoder(self) -> Encoder:
-        """The trained encoder (not a copy)."""
+        """The trained encoder (not a copy), (B, 3, T, V, M) of the method's stream -> Features."""
         raise NotImplementedError
 
     def attention(self) -> AttentionMask | None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from backbones import Backbone
@@ -52,12 +53,14 @@ class Branches(nn.Module):
         mine, joint = self.heads[stream], self.heads["joint"]
         return nn.Sequential(mine, joint) if self.shared and stream != "joint" else nn.Sequential(mine)
 
-    def forward(self, x: Tensor, stream: str) -> Tensor:
+    def forward(self, x: Float[Tensor, "B 3 T V M"], stream: str) -> Float[Tensor, "B D"]:
         """x (B, 3, T, V, M) -> (B, D), of length 1."""
         return unit(self.head(stream)(self.backbone(stream)(x).pooled))
 
 
-def crossed(mine: Tensor, other: Tensor, tau: float, mined: int) -> tuple[Tensor, Tensor]:
+def crossed(
+    mine: Float[Tensor, "B N"], other: Float[Tensor, "B N"], tau: float, mined: int
+) -> tuple[Float[Tensor, "B 2*N-1"], Bool[Tensor, "B 2*N-1"]]:
     """What stream `mine` learns from stream `other`: logits (B, 1 + 2K) and positives (B, 1 + 2K) bool.
 
     mine, other: similarities (B, 1 + K), the positive first, not divided by tau. The second K columns are the context:
@@ -116,7 +119,7 @@ class CrosSCLR(Method):
             return f"CrosSCLR with {config.streams} streams trains {', '.join(STREAMS[: config.streams])}, not {stream}"
         return None
 
-    def views(self, x: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+    def views(self, x: Float[Tensor, "B 3 T V M"], generator: torch.Generator) -> dict[str, Tensor]:
         """x (B, 3, T, V, M) -> "query joint", "query motion", ..., "key joint", ...: all of the same two views."""
         c = self.config
         both = {name: augment.normal(x, generator, c.crop_ratio, c.shear) for name in ("query", "key")}

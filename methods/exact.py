@@ -6,6 +6,7 @@ import contextlib
 from contextlib import AbstractContextManager
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -16,6 +17,6 @@ def unrounded(x: Tensor) -> AbstractContextManager[object]:
     return torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else contextlib.nullcontext()
 
 
-def unit(x: Tensor) -> Tensor:
+def unit(x: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
     """Rows of length 1, (B, D); bfloat16 and float16 become float32, in which all similarities are computed."""
     return F.normalize(x if x.dtype == torch.float64 else x.float(), dim=1)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from backbones import Backbone
@@ -47,7 +48,7 @@ class HiCLR(SkeletonCLR):
         super().__init__(backbone, stream, config)
         self.hidden = nn.Parameter(torch.zeros(1))  # what stands in the place of a hidden coordinate
 
-    def views(self, x: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+    def views(self, x: Float[Tensor, "B 3 T V M"], generator: torch.Generator) -> dict[str, Tensor]:
         """x (B, 3, T, V, M) -> "strong", "masked", "query", "key", and "mask" (T, V) bool, the joints to hide."""
         c = self.config
         assert isinstance(c, HiCLR.Config)

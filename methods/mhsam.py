@@ -6,13 +6,14 @@ The arithmetic behind the QKV product is in kernels/, in several forms that agre
 from __future__ import annotations
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from backbones.base import MaskPooling
-from backbones.linear import linear
 from methods.exact import unrounded
 from methods.kernels import Form, Kernel, attention_pool, choose, split_heads
+from methods.kernels.linear import linear
 
 
 class AttentionMask(nn.Module):
@@ -41,14 +42,21 @@ class AttentionMask(nn.Module):
         self.kernel: Kernel = "auto"  # the machine's choice; whoever runs the method may set another
         self.ran: Form | None = None  # what the last call of `pool` was computed by
 
-    def forward(self, x: Tensor, pooling: MaskPooling = "mean") -> Tensor:
-        """x (R, n, C) -> M_s of the tokens that are pooled: (R, n, C), or (R, 1, C) where that is the last alone."""
+    def forward(self, x: Float[Tensor, "R n C"], pooling: MaskPooling = "mean") -> Float[Tensor, "R m C"]:
+        """x (R, n, C) -> M_s of the tokens that are pooled: (R, n, C), or (R, 1, C) where that is the last alone.
+
+        Equations 2 to 4; for pictures and tests, training calls `pool`.
+        """
         q, k, v = split_heads(self._project(x, pooling), self.heads)
         attended = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
         return torch.sigmoid(self.lam * self.proj(attended))
 
-    def pool(self, tokens: Tensor, keys: Tensor, pooling: MaskPooling = "mean") -> tuple[Tensor, ...]:
-        """Pools a batch, and the key encoder's view of it, with the batch's own mask; the mask itself is not made.
+    def pool(
+        self, tokens: Float[Tensor, "B P n C"], keys: Float[Tensor, "B P n C"], pooling: MaskPooling = "mean"
+    ) -> tuple[Float[Tensor, "B C"], ...]:
+        """Pools a batch, and the key encoder's view of it, with the batch's own mask. Equations 2 to 7.
+
+        Which form computes it, and whether the mask itself is ever written, says `kernels`.
 
         Args:
             tokens, keys: (B, M', n, C).

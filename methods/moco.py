@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Literal, TypeVar
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -37,7 +38,11 @@ def check(dim: int, queue: int, tau: float, momentum: float) -> None:
 
 
 def check_mined(mined: int, queue: int) -> None:
-    """Refuses a number of mined neighbours that the queue does not hold; ValueError with the range."""
+    """Refuses a number of mined neighbours that the queue does not hold.
+
+    Raises:
+        ValueError: with the range.
+    """
     if not 0 <= mined <= queue:
         raise ValueError(f"mined must be between 0 and the queue's {queue}; got {mined}")
 
@@ -54,8 +59,8 @@ class Queue(nn.Module):
         self.register_buffer("position", torch.zeros((), dtype=torch.long))
 
     @torch.no_grad()
-    def push(self, keys: Tensor) -> None:
-        """Replaces the oldest columns by keys (B, D).
+    def push(self, keys: Float[Tensor, "B D"]) -> None:
+        """Replaces the oldest columns by keys (B, D), of length 1.
 
         Raises:
             ValueError: when the batch is larger than the queue.
@@ -69,7 +74,7 @@ class Queue(nn.Module):
 
 
 def momentum_at(start: float, schedule: Schedule, at: At, offset_epochs: int = 0) -> float:
-    """M = 1 - (1 - M0)(cos(pi i / I) + 1) / 2, rising from M0 to 1 over training; or M0 throughout.
+    """M = 1 - (1 - M0)(cos(pi i / I) + 1) / 2, rising from M0 to 1 over training (section 3.1); or M0 throughout.
 
     `offset_epochs` 1 is the released SkeAttnCLR, whose step count starts one epoch late and so ends one epoch
     past the minimum of the cosine.
@@ -82,12 +87,15 @@ def momentum_at(start: float, schedule: Schedule, at: At, offset_epochs: int = 0
 
 @torch.no_grad()
 def follow(key: nn.Module, query: nn.Module, momentum: float, buffers: bool) -> None:
-    """key <- momentum * key + (1 - momentum) * query, for parameters and, on request, BatchNorm statistics."""
+    """key <- momentum * key + (1 - momentum) * query in place, for parameters and, on request, BatchNorm statistics.
+
+    The update of theta_k in section 3.1.
+    """
     mine, theirs = (
         [*module.parameters(), *(b for b in module.buffers() if buffers and b.is_floating_point())]
         for module in (key, query)
     )
-    torch._foreach_lerp_(mine, theirs, 1 - momentum)  # pyright: ignore[reportPrivateImportUsage]
+    torch._foreach_lerp_(mine, theirs, 1 - momentum)  # pyright: ignore[reportPrivateImportUsage]  public, under a private name
     if buffers:
         for counter, other in zip(key.buffers(), query.buffers(), strict=True):
             if not counter.is_floating_point():

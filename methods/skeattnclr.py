@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from backbones import Backbone, Features
@@ -31,7 +32,7 @@ class Branch(nn.Module):
         self.mask = AttentionMask(backbone.width, config.heads, config.lam)
         self.projector = moco.norm_head(backbone.width, config.hidden or backbone.neck, config.dim)
 
-    def forward(self, x: Tensor) -> Features:
+    def forward(self, x: Float[Tensor, "B 3 T V M"]) -> Features:
         """x (B, 3, T, V, M) -> Features."""
         return self.backbone(x)
 
@@ -100,7 +101,7 @@ class SkeAttnCLR(Method):
             return f"SkeAttnCLR's {config.heads} attention heads do not divide the width {backbone.width}"
         return None
 
-    def views(self, x: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+    def views(self, x: Float[Tensor, "B 3 T V M"], generator: torch.Generator) -> dict[str, Tensor]:
         """x (B, 3, T, V, M) -> "query", "key", and "mix" = gamma("query"): joints are mixed, then streamed."""
         c = self.config
         query = augment.normal(x, generator, c.crop_ratio, c.shear)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -19,8 +20,13 @@ from methods.base import At, gridless
 from methods.skeletonclr import SkeletonCLR
 
 
-def regions(tokens: Tensor, pasted: Tensor) -> tuple[Tensor, Tensor]:
-    """Means over the pasted cells and over the others: tokens (B, M', n, C), pasted (B, n) bool -> two (B, C)."""
+def regions(
+    tokens: Float[Tensor, "B P n C"], pasted: Bool[Tensor, "B n"]
+) -> tuple[Float[Tensor, "B C"], Float[Tensor, "B C"]]:
+    """Means over the pasted cells and over the others, then over persons: the local features of SkeleMixCLR.
+
+    tokens (B, M', n, C), pasted (B, n) bool -> two (B, C); zeros where there is no such cell.
+    """
     inside = pasted[:, None, :, None].to(tokens.dtype)
     outside = 1 - inside
     inner, outer = ((tokens * mask).sum(dim=2) / mask.sum(dim=2).clamp(min=1) for mask in (inside, outside))
@@ -60,7 +66,7 @@ class SkeleMixCLR(SkeletonCLR):
         """Linear, BatchNorm, ReLU, Linear."""
         return nn.Sequential(nn.Linear(width, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Linear(width, dim))
 
-    def views(self, x: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+    def views(self, x: Float[Tensor, "B 3 T V M"], generator: torch.Generator) -> dict[str, Tensor]:
         """x (B, 3, T, V, M) -> "query", "key"; of every mix i "mix i", "donor i" (B,), "region i" (B, T, V) bool.
 
         Streams are mixed, not joints, as in the release.

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from backbones import Backbone
@@ -54,7 +55,7 @@ class SkeletonCLR(Method):
         """Linear, ReLU, Linear."""
         return moco.mlp_head(width, dim)
 
-    def views(self, x: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+    def views(self, x: Float[Tensor, "B 3 T V M"], generator: torch.Generator) -> dict[str, Tensor]:
         """x (B, 3, T, V, M) -> "query", "key"."""
         c = self.config
         return {

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -41,7 +42,7 @@ class Supervised(Method):
         self.classifier = nn.Linear(backbone.width, config.classes)
         moco.initialise(self, config.init)
 
-    def views(self, x: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+    def views(self, x: Float[Tensor, "B 3 T V M"], generator: torch.Generator) -> dict[str, Tensor]:
         """x (B, 3, T, V, M) -> "query"."""
         c = self.config
         return {"query": to_stream(augment.normal(x, generator, c.crop_ratio, c.shear), self.stream)}

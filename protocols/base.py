@@ -4,17 +4,21 @@ A protocol is a function `(encoder, splits, stream, seed, config, context) -> Re
 chooses anything that its config does not name (checkpoint, epoch, k, learning rate).
 """
 
+# pyright: strict
+
 from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
+from torch import Tensor
 
 from protocols.precision import Amp
 
@@ -22,13 +26,13 @@ from protocols.precision import Amp
 class Split(NamedTuple):
     """One side of a data split: `rows` of a data set that is stored once."""
 
-    x: np.ndarray  # (N, 3, T, V, M) float32, metres; the whole data set, usually a read-only memmap
-    y: np.ndarray  # (N,) int64, class of every row
-    rows: np.ndarray  # (n,) int64, the rows of this side
+    x: Float[np.ndarray, "N 3 T V M"]  # float32, metres; the whole data set, usually a read-only memmap
+    y: Int[np.ndarray, " N"]  # int64, class of every row
+    rows: Int[np.ndarray, " n"]  # int64, the rows of this side
 
-    def tensors(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    def tensors(self, device: torch.device) -> tuple[Float[Tensor, "n 3 T V M"], Int[Tensor, " n"]]:
         """This side alone, on the device: x (n, 3, T, V, M), y (n,)."""
-        return torch.from_numpy(self.x[self.rows]).to(device), torch.from_numpy(self.y[self.rows]).to(device)
+        return torch.as_tensor(self.x[self.rows], device=device), torch.as_tensor(self.y[self.rows], device=device)
 
 
 class Splits(NamedTuple):
@@ -77,9 +81,9 @@ class Result:
     """What a protocol measured."""
 
     metrics: dict[str, float]  # fractions in 0..1, by name: "top1", "top5", "knn20", ...
-    scores: np.ndarray | None = None  # (n_test, classes) float32 logits, for fusion
+    scores: Float[np.ndarray, "n classes"] | None = None  # float32 logits of the test side, for fusion
     per_class: list[float] | None = None  # accuracy of every class
-    history: list[dict[str, Any]] = field(default_factory=list)  # one entry per evaluated epoch
+    history: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])  # one entry per evaluated epoch
     points: list[tuple[float, float, int]] | None = None  # x, y and class of every sample in a picture
 
 
@@ -88,7 +92,7 @@ class Interrupted(Exception):
 
 
 @contextlib.contextmanager
-def after(epoch: int) -> Iterator[None]:
+def after(epoch: int) -> Generator[None, None, None]:
     """A block that judges what an epoch, counted from 0, has trained: a FloatingPointError in it names the epoch."""
     try:
         yield

@@ -173,7 +173,7 @@ def _read_encoder(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {})["about"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
     except Exception as error:  # damaged files raise nearly everything
         raise Damaged(path, f"it is no readable encoder ({type(error).__name__}: {error})") from error
     if not isinstance(header, dict) or not all(isinstance(value, str) for value in header.values()):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from methods import Encoder
 from protocols.base import Context, Progress, Result, Split, Splits, derive
@@ -56,7 +57,7 @@ def draw(split: Split, share: float, seed: int) -> Split:
     return split._replace(rows=np.sort(np.concatenate(kept)) if kept else split.rows[:0])
 
 
-def judge(points: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+def judge(points: Float[np.ndarray, "n D"], labels: Int[np.ndarray, " n"]) -> tuple[float, float]:
     """Mean silhouette (-1 to 1) and leave-one-out accuracy of the nearest neighbour; points (n, D), labels (n,)."""
     from sklearn.metrics import silhouette_score  # slow to import, and every run reads the list of protocols
     from sklearn.neighbors import NearestNeighbors
@@ -65,7 +66,7 @@ def judge(points: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
     return float(silhouette_score(points, labels)), float((labels[nearest] == labels).mean())
 
 
-def plane(features: np.ndarray, config: Config, seed: int) -> tuple[np.ndarray, float]:
+def plane(features: Float[np.ndarray, "n D"], config: Config, seed: int) -> tuple[Float[np.ndarray, "n 2"], float]:
     """t-SNE (n, 2) of features (n, D), one thread so that the same input gives the same bytes; and the perplexity.
 
     Raises:

@@ -6,19 +6,22 @@ left in the encoder. What a process extracted last it remembers, in memory only,
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import weakref
+from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from jaxtyping import Float, Int
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from backbones.streams import to_stream
 from methods import Encoder
-from protocols.base import Split
+from protocols.base import Split, derive
 from protocols.precision import exactly
 
 KEPT = 2  # features that a process remembers: both sides of a split, of the encoder that was judged last
@@ -50,10 +53,22 @@ def _finite(rows: Tensor) -> Tensor:
     return rows
 
 
+@contextlib.contextmanager
+def _evaluated(module: nn.Module) -> Iterator[None]:
+    """Evaluation mode for the block, also when it fails; then every module has the mode that it had."""
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, training in modes:
+            part.training = training
+
+
 @torch.no_grad()
 def extract(
     encoder: Encoder, split: Split, stream: str, device: torch.device, batch: int | None = None
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Float[Tensor, "n C"], Int[Tensor, " n"]]:
     """Pooled features (n, C) and labels (n,) of one side of a split, on the device.
 
     `batch` rows at a time; by default as many as suit the device, which changes speed and memory alone. Modes of all
@@ -63,13 +78,9 @@ def extract(
         FloatingPointError: when a feature is not finite.
     """
     batch = batch or _batch(device, split.x)
-    modes = {module: module.training for module in encoder.modules()}
-    encoder.eval()
     batches = torch.from_numpy(split.rows).split(batch)
-    with exactly():
+    with _evaluated(encoder), exactly():
         pooled = [encoder(to_stream(_fetch(split, rows, device), stream)).pooled for rows in batches]
-    for module, training in modes.items():
-        module.training = training
     return _finite(torch.cat(pooled)), torch.from_numpy(split.y[split.rows]).to(device)
 
 
@@ -103,7 +114,9 @@ def _contents(encoder: Encoder) -> bytes:
     return found.digest()
 
 
-def extract_once(encoder: Encoder, split: Split, stream: str, device: torch.device) -> tuple[Tensor, Tensor]:
+def extract_once(
+    encoder: Encoder, split: Split, stream: str, device: torch.device
+) -> tuple[Float[Tensor, "n C"], Int[Tensor, " n"]]:
     """extract, or what it returned when this process last asked for the same: never write to the features.
 
     The same is: an encoder of equal values, the same array, equal rows, stream and device. Only arrays that cannot be
@@ -123,7 +136,7 @@ def extract_once(encoder: Encoder, split: Split, stream: str, device: torch.devi
 @torch.no_grad()
 def represent(
     encoder: Encoder, split: Split, stream: str, features: Literal["embedding", "backbone"], device: torch.device
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Float[Tensor, "n C"], Int[Tensor, " n"]]:
     """Rows of length 1 (n, D), after the head or the pooled feature before it, and labels (n,).
 
     Modes of modules, and errors, are as in extract.
@@ -131,10 +144,8 @@ def represent(
     pooled, labels = extract_once(encoder, split, stream, device)
     if features == "backbone":
         return F.normalize(pooled, dim=1), labels
-    training = encoder.head.training
-    encoder.head.eval()
-    embedded = encoder.embed(pooled)
-    encoder.head.train(training)
+    with _evaluated(encoder.head):
+        embedded = encoder.embed(pooled)
     return _finite(embedded), labels
 
 
@@ -144,14 +155,23 @@ def calibrate(encoder: Encoder, split: Split, stream: str, device: torch.device,
 
     An untrained network in evaluation mode would otherwise normalise by mean 0 and variance 1, which describe
     nothing. It is the fair form of the "random initialisation" control.
+
+    Statistics are the mean over batches of `batch` rows, in a random order that is always the same: rows that lie side
+    by side in a file are alike. A short last batch, which would count as much as a whole one, is left out unless it is
+    the only one. All but BatchNorm is in evaluation mode meanwhile. Modes are as before when it returns.
     """
-    norms = [m for m in encoder.modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm)]
-    before = [(norm.momentum, norm.training) for norm in norms]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # cumulative average over the pass
-        norm.train()
-    for rows in torch.from_numpy(split.rows).split(batch):
-        encoder(to_stream(_fetch(split, rows, device), stream))
-    for norm, (momentum, training) in zip(norms, before, strict=True):
-        norm.momentum, norm.training = momentum, training
+    norms = [m for m in encoder.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    order = torch.randperm(len(split.rows), generator=torch.Generator().manual_seed(derive(0, "calibrate")))
+    batches = torch.from_numpy(split.rows)[order].split(batch)
+    try:
+        with _evaluated(encoder), exactly():
+            for norm in norms:
+                norm.reset_running_stats()
+                norm.momentum = None  # cumulative average over the pass
+                norm.train()
+            for rows in [rows for rows in batches if len(rows) == batch] or batches:
+                encoder(to_stream(_fetch(split, rows, device), stream))
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.lr_scheduler import ReduceLROnPlateau
@@ -25,7 +26,7 @@ from protocols.fit import fit
 from protocols.frozen import train_as_evaluated
 from protocols.linear import classifier
 from protocols.metrics import accuracies
-from protocols.sgd import SGD, Plain
+from protocols.sgd import SGD, Plain, check_sizes
 
 REVISION = 1
 HEAD = {"head.weight", "head.bias"}  # all that a finetuned encoder has besides its backbone
@@ -44,6 +45,9 @@ class Config:
     batchnorm: Literal["batch", "frozen"] = "batch"  # frozen: evaluation mode, which switches dropout off as well
     every: int = 5  # epochs between evaluations
     report: Literal["last", "best"] = "last"  # the last epoch's accuracy, or the best epoch's on the test set
+
+    def __post_init__(self) -> None:
+        check_sizes(self.epochs, self.batch, self.every)
 
     def rate(self, epoch: int, history: list[dict[str, Any]]) -> float:
         """The learning rate in an epoch counted from 0, after the epochs of `history`."""
@@ -81,15 +85,22 @@ class _Tuned(nn.Module):
         self.encoder = encoder
         self.register_buffer("best", torch.zeros(tests, classes))
 
-    def terms(self, x: Tensor, y: Tensor, at: At, generator: torch.Generator) -> dict[str, Tensor]:
+    def terms(
+        self, x: Float[Tensor, "B 3 T V M"], y: Int[Tensor, " B"], at: At, generator: torch.Generator
+    ) -> dict[str, Float[Tensor, ""]]:
         """x (B, 3, T, V, M), a stream; y (B,)."""
         return {"cross entropy": F.cross_entropy(self.encoder.head(self.encoder(x).pooled), y)}
 
 
 def run(encoder: Encoder, splits: Splits, stream: str, seed: int, config: Config, context: Context) -> Result:
-    """Top-1, top-5 and per-class accuracy of the reported epoch; "best" and "last" top-1 are both recorded.
+    """Top-1, top-5 and per-class accuracy of the reported epoch; "best" and "last" top-1 are both recorded. Table 6.
 
-    The encoder itself is left as it is.
+    The encoder itself is left as it is. Accuracies are fractions.
+
+    Raises:
+        ValueError: when the training side does not fill one batch.
+        FloatingPointError: when a loss, weight, feature or score is not finite.
+        Interrupted: as in fit.
     """
     truth = splits.test.y[splits.test.rows]
     module = _Tuned(with_classifier(encoder, splits.classes, seed), len(truth), splits.classes).to(context.device)

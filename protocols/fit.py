@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from jaxtyping import Shaped
 from torch import Tensor, nn
 
 from methods import At
@@ -72,7 +73,7 @@ def _check_weights(module: nn.Module, epoch: int, lr: float) -> None:
 def fit(
     module: nn.Module,
     terms_of: TermsOf,
-    data: tuple[Tensor, Tensor],
+    data: tuple[Shaped[Tensor, "n ..."], Shaped[Tensor, " n"]],
     *,
     sgd: SGD,
     batch: int,

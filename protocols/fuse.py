@@ -4,11 +4,14 @@ The releases add logits, without a softmax. Several pick the better of two weigh
 weighting is a named run of its own.
 """
 
+# pyright: strict
+
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from protocols.base import Result
 from protocols.metrics import accuracies
@@ -16,8 +19,8 @@ from protocols.metrics import accuracies
 REVISION = 1
 
 
-def fuse(scores: Sequence[np.ndarray], weights: Sequence[float], labels: np.ndarray) -> Result:
-    """Top-1, top-5 and per-class accuracy of sum_i weights[i] * scores[i].
+def fuse(scores: Sequence[Float[np.ndarray, "_ _"]], weights: Sequence[float], labels: Int[np.ndarray, " n"]) -> Result:
+    """Top-1, top-5 and per-class accuracy of sum_i weights[i] * scores[i]; "3S" of Tables 1 to 3.
 
     Args:
         scores: arrays (n, classes) over the same test samples in the same order.

@@ -6,11 +6,13 @@ is trained on them. That is the same computation as running the encoder every ep
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -18,7 +20,7 @@ from methods import Encoder
 from protocols.base import Context, Progress, Result, Splits, after, derive
 from protocols.features import extract_once
 from protocols.metrics import accuracies
-from protocols.sgd import SGD
+from protocols.sgd import SGD, check_sizes
 
 REVISION = 1
 
@@ -34,6 +36,9 @@ class Config:
     report: Literal["last", "best"] = "last"  # the last epoch's accuracy, or the best epoch's on the test set
     standardise: bool = False  # features to mean 0, deviation 1 on the training side: no encoder wins by scale
 
+    def __post_init__(self) -> None:
+        check_sizes(self.epochs, self.batch, self.every)
+
 
 def classifier(width: int, classes: int, seed: int) -> nn.Linear:
     """A new classifier (n, width) -> (n, classes): weights N(0, 0.02), bias 0, as in every release."""
@@ -45,7 +50,14 @@ def classifier(width: int, classes: int, seed: int) -> nn.Linear:
 
 
 @torch.no_grad()
-def train(features: Tensor, labels: Tensor, classes: int, config: Config, seed: int, after_epoch) -> nn.Linear:
+def train(
+    features: Float[Tensor, "n C"],
+    labels: Int[Tensor, " n"],
+    classes: int,
+    config: Config,
+    seed: int,
+    after_epoch: Callable[[int, nn.Linear], object],
+) -> nn.Linear:
     """SGD on features (n, C), labels (n,); calls after_epoch(epoch, classifier). The last short batch is dropped.
 
     The gradient of the cross entropy is written out, (softmax - one-hot)^T x / batch: for a model this small autograd
@@ -88,7 +100,14 @@ def train(features: Tensor, labels: Tensor, classes: int, config: Config, seed: 
 
 
 def run(encoder: Encoder, splits: Splits, stream: str, seed: int, config: Config, context: Context) -> Result:
-    """Top-1, top-5 and per-class accuracy of the reported epoch; "best" and "last" top-1 are both recorded."""
+    """Top-1, top-5 and per-class accuracy of the reported epoch; "best" and "last" top-1 are both recorded.
+
+    Tables 1 to 3. Accuracies are fractions.
+
+    Raises:
+        ValueError: when the training side does not fill one batch.
+        FloatingPointError: when a feature, loss, weight or score is not finite.
+    """
     context.report(Progress("linear", 0, config.epochs, "features", 0.0))
     features, labels = extract_once(encoder, splits.train, stream, context.device)
     test_features, test_labels = extract_once(encoder, splits.test, stream, context.device)

@@ -1,11 +1,16 @@
 """Accuracy from scores: top-1, top-5, and per class."""
 
+# pyright: strict
+
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float, Int
 
 
-def accuracies(scores: np.ndarray, labels: np.ndarray) -> tuple[dict[str, float], list[float]]:
+def accuracies(
+    scores: Float[np.ndarray, "n classes"], labels: Int[np.ndarray, " n"]
+) -> tuple[dict[str, float], list[float]]:
     """Top-1 and top-5 accuracy as fractions, and the accuracy of every class.
 
     Ties go to the smaller class index. A class without test samples has accuracy NaN, and with fewer than five
@@ -26,9 +31,9 @@ def accuracies(scores: np.ndarray, labels: np.ndarray) -> tuple[dict[str, float]
     if not len(labels):
         raise ValueError("there is no test sample to be right or wrong about; is the test side empty?")
     own = np.take_along_axis(scores, labels[:, None], axis=1)
-    smaller = np.arange(scores.shape[1]) < labels[:, None]
+    classes = range(scores.shape[1])
+    smaller = np.arange(len(classes)) < labels[:, None]
     better = np.count_nonzero((scores > own) | ((scores == own) & smaller), axis=1)  # classes before the right one
     metrics = {"top1": float((better == 0).mean()), "top5": float((better < 5).mean())}
-    classes = range(scores.shape[1])
     per_class = [float((better[labels == c] == 0).mean()) if (labels == c).any() else float("nan") for c in classes]
     return metrics, per_class

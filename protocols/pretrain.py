@@ -53,6 +53,8 @@ def pretrain(
 
     Returns:
         metrics "knn<k>" of the last monitored epoch and "best_knn<k>" of the best, "best_epoch"; history by epoch.
+    Raises:
+        ValueError, FloatingPointError, Interrupted: as fit, and as knn.evaluate.
     """
     method.to(context.device)
     data = splits.train.tensors(context.device)

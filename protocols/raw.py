@@ -32,7 +32,10 @@ def _flat(split: Split, stream: str) -> np.ndarray:
 
 
 def run(encoder: None, splits: Splits, stream: str, seed: int, config: Config, context: Context) -> Result:
-    """Metrics "nearest" and "logistic": top-1 of each; scores are the logistic regression's."""
+    """Metrics "nearest" and "logistic": top-1 of each, fractions; scores are the logistic regression's.
+
+    A class that the training side lacks has the score -1e9. Not in the paper.
+    """
     from sklearn.linear_model import LogisticRegression  # slow to import, and only this protocol needs it
     from sklearn.neighbors import KNeighborsClassifier
 

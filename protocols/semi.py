@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Int
 
 from methods import Encoder
 from protocols import finetune
@@ -34,7 +35,7 @@ class Config:
             raise ValueError(f"share is a part of the labels, above 0 and at most 1; got {self.share}")
 
 
-def subset(labels: Sequence[int] | np.ndarray, share: float, seed: int) -> np.ndarray:
+def subset(labels: Sequence[int] | Int[np.ndarray, " n"], share: float, seed: int) -> Int[np.ndarray, " drawn"]:
     """Sorted positions (int64) of round(share * n_c) random samples of every class c; a half rounds to even.
 
     Classes draw in the order of their first appearance from one stream of Python's random numbers, as the releases
@@ -53,8 +54,11 @@ def run(encoder: Encoder, splits: Splits, stream: str, seed: int, config: Config
 
     A class counts as one without when it occurs, be it on the test side alone, and none of its sequences was drawn.
 
+    Table 5.
+
     Raises:
         ValueError: when the drawn sequences do not fill one batch.
+        FloatingPointError, Interrupted: as finetune.run.
     """
     train = splits.train
     labels = train.y[train.rows]

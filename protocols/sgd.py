@@ -7,7 +7,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
+
+
+def check_sizes(epochs: int, batch: int, every: int) -> None:
+    """Refuses a training of a classifier that judges nothing (pretraining, which may have 0 epochs, is no such one).
+
+    Raises:
+        ValueError: with the three sizes.
+    """
+    if min(epochs, batch, every) < 1:
+        raise ValueError(
+            "epochs, batch and every (epochs between evaluations) must be at least 1, or nothing is trained or judged; "
+            f"got {epochs}, {batch} and {every}"
+        )
 
 
 class Plain(torch.optim.SGD):
@@ -47,7 +61,13 @@ class SGD:
             fused=True,
         )
 
-    def step(self, weight: Tensor, velocity: Tensor, gradient: Tensor, lr: float) -> None:
+    def step(
+        self,
+        weight: Float[Tensor, "*shape"],
+        velocity: Float[Tensor, "*shape"],
+        gradient: Float[Tensor, "*shape"],
+        lr: float,
+    ) -> None:
         """One step of that optimiser in place, for a gradient that needs no autograd; `velocity` begins as zeros."""
         if self.weight_decay:
             gradient = gradient.add(weight, alpha=self.weight_decay)

@@ -15,11 +15,19 @@ import pytest
 import torch
 from threadpoolctl import threadpool_limits  # comes with scikit-learn
 
+from tests import checks
+
 REPO = Path(__file__).resolve().parent.parent
 
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"  # Triton reads it once, when it is imported: kernels run on the CPU in tests
 SHARED = REPO.parent / "shared"
+checks.install()
+
+
+def pytest_runtest_setup() -> None:
+    """Every test checks shapes anew."""
+    checks.seen.clear()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -172,6 +172,11 @@ def error(got: Tensor, want: Tensor, relative: bool = False) -> float:
     return distance / max(float(want.double().abs().max()), 1e-12) if relative else distance
 
 
+def near(got: Tensor, want: np.ndarray, tolerance: float = 1e-4, relative: bool = False) -> None:
+    """Fails where `error` from a golden array exceeds the tolerance."""
+    assert error(got, torch.tensor(want), relative) <= tolerance
+
+
 def worst(got: Mapping[str, Tensor], want: Mapping[str, Tensor], relative: bool = False) -> tuple[float, str]:
     """The largest `error` over all names, and its name."""
     assert got.keys() == want.keys()

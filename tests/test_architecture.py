@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,6 +68,17 @@ def test_a_file_is_short_and_says_what_it_is(path: Path) -> None:
     assert len(text.splitlines()) <= 300
     first = text.removeprefix("#!/usr/bin/env python3\n")
     assert not first or first.startswith('"""'), "the first line says what the file is"
+
+
+EXCEPTION = re.compile(r"# (?:noqa|type: ignore|pyright: ignore)(?P<rules>:? ?[\[\]\w, -]*?)(?:  (?P<why>.*))?$")
+
+
+def test_every_exception_from_a_rule_names_the_rule_and_says_why() -> None:
+    for path in FILES:
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            if found := EXCEPTION.search(line):
+                assert found["rules"], f"{path}:{number} names no rule"
+                assert found["why"], f"{path}:{number} says no reason"
 
 
 def test_only_methods_know_their_names() -> None:

@@ -93,7 +93,7 @@ def versions(installed: Mapping[str, str | None], wanted: Mapping[str, str]) -> 
 
 def _within(version: str, bound: str) -> bool:
     """Whether a version is within one bound, ">=A" or "<B"; what comes after the numbers ("+cpu") does not count."""
-    comparison, limit = re.fullmatch(r"\s*(>=|<)\s*([\d.]+)\s*", bound, re.ASCII).groups()  # pyright: ignore[reportOptionalMemberAccess]
+    comparison, limit = re.fullmatch(r"\s*(>=|<)\s*([\d.]+)\s*", bound, re.ASCII).groups()  # pyright: ignore[reportOptionalMemberAccess]  bounds are our own
     found, least = _numbers(version), _numbers(limit)
     return found >= least if comparison == ">=" else found < least
 

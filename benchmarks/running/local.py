@@ -159,7 +159,7 @@ class _Workers:
             for run_id, (_, worker) in self.busy.items()
             for handle in (worker.pipe, worker.process.sentinel)
         }
-        for run_id in dict.fromkeys(owners[handle] for handle in wait(list(owners), timeout)):  # pyright: ignore[reportArgumentType]
+        for run_id in dict.fromkeys(owners[handle] for handle in wait(list(owners), timeout)):  # pyright: ignore[reportArgumentType]  wait returns what it was given
             run, worker = self.busy[run_id]
             try:
                 message = worker.pipe.recv() if worker.pipe.poll() else None

@@ -60,7 +60,7 @@ def measure(device: str, kind: str, seconds: float, say: Callable[[str], None]) 
         method.after_step(STEPS)
 
     tokens = run.data.frames // 4 * 25
-    case = Case(f"SkeAttnCLR on ST-GCN, batch {batch}", 2 * batch, tokens, method.query.backbone.width, mask.heads)  # pyright: ignore[reportArgumentType, reportAttributeAccessIssue]
+    case = Case(f"SkeAttnCLR on ST-GCN, batch {batch}", 2 * batch, tokens, method.query.backbone.width, mask.heads)  # pyright: ignore[reportArgumentType, reportAttributeAccessIssue]  a SkeAttnCLR, which has both
     found: list[Step] = []
     ran: dict[Kernel, str | None] = {}
     peaks: dict[Kernel, float] = {}

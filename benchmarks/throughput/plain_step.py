@@ -47,7 +47,7 @@ class PlainBlock(nn.Module):
         self.shortcut, self.residual = ours.shortcut, ours.residual
 
     def forward(self, x: Tensor, graph: Graph) -> Tensor:
-        """(R, C, T, V) -> (R, C', T / stride, V)."""
+        """(R, C, T, V) -> (R, C', ⌈T / stride⌉, V)."""
         out = self.dropout(self.tcn_norm(self.tcn(torch.relu(self.gcn_norm(self.gcn(x, graph))))))
         return torch.relu(out + self.shortcut(x)) if self.residual else torch.relu(out)
 
@@ -63,7 +63,7 @@ class PlainSTGCN(STGCN):
         self.blocks = nn.ModuleList(PlainBlock(block) for block in ours.blocks if isinstance(block, Block))
 
     def maps(self, rows: Tensor) -> Tensor:
-        """rows (R, 3, T, V) -> (R, C, T / 4, V)."""
+        """rows (R, 3, T, V) -> (R, C, ⌈T / 4⌉, V)."""
         count, coordinates, frames, joints = rows.shape
         normed = self.data_norm(rows.permute(0, 3, 1, 2).reshape(count, joints * coordinates, frames))
         out = normed.view(count, joints, coordinates, frames).permute(0, 2, 3, 1).contiguous()

@@ -15,7 +15,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from methods.kernels.tiles import Tiles, accumulator, power_of_two, precision
+from methods.kernels.tiles import LOG2_E, Tiles, accumulator, power_of_two, precision
 
 
 @triton.jit
@@ -103,7 +103,7 @@ def launch_attention_backward(qkv: Tensor, u: Tensor, du: Tensor, lse: Tensor, h
     dqkv = torch.empty(qkv.shape, dtype=qkv.dtype, device=qkv.device)
     root = 1 / depth**0.5
     constants = {
-        "SCALE": 1.4426950408889634 * root, "ROOT": root, "H": heads, "D": depth, "BN": tiles.tokens, "BM": tiles.inner,
+        "SCALE": LOG2_E * root, "ROOT": root, "H": heads, "D": depth, "BN": tiles.tokens, "BM": tiles.inner,
         "DP": power_of_two(depth), **precision(qkv.dtype), "num_warps": 4, "num_stages": tiles.stages,
     }  # fmt: skip
     grid = (rows * heads * triton.cdiv(n, tiles.tokens),)

@@ -24,7 +24,17 @@ from torch.autograd.function import once_differentiable
 
 from methods.kernels.attention_gradients import launch_attention_backward
 from methods.kernels.pooling import launch_backward
-from methods.kernels.tiles import Tiles, accumulator, attention_tiles, pooling_tiles, power_of_two, precision, squash
+from methods.kernels.reference import Pooled
+from methods.kernels.tiles import (
+    LOG2_E,
+    Tiles,
+    accumulator,
+    attention_tiles,
+    pooling_tiles,
+    power_of_two,
+    precision,
+    squash,
+)
 from methods.kernels.tiles import strides as map_strides
 
 WIDEST = 256  # channels whose sums fit the registers beside a head's tile
@@ -104,7 +114,7 @@ class AttentionPool(torch.autograd.Function):
         lse, sums = (torch.empty(s, dtype=exact, device=x.device) for s in ((kept, heads, n), (rows, parts, 4, width)))
         attend_and_pool_kernel[(rows * parts,)](
             qkv, w, b, x, keys, u, lse, sums, n, *qkv.stride()[:2], *map_strides(x), *map_strides(keys),
-            SCALE=1.4426950408889634 / depth**0.5, LAM=lam, H=heads, D=depth, KEEP=keep, BN=own.tokens, BM=own.inner,
+            SCALE=LOG2_E / depth**0.5, LAM=lam, H=heads, D=depth, KEEP=keep, BN=own.tokens, BM=own.inner,
             CP=own.channels, DP=power_of_two(depth), **precision(qkv.dtype), num_warps=own.warps, num_stages=own.stages,
         )  # fmt: skip
         salient, whole, key_salient, key_whole = (sums.sum(1) / n).unbind(1)
@@ -116,7 +126,7 @@ class AttentionPool(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]  decorated, so of another type
         """Of f_s and f_ns; the keys have none."""
         qkv, u, lse, w, b, x = ctx.saved_tensors
         du, dw, db, dx = launch_backward(u, w, b, x, gradients[0], gradients[1], ctx.lam, ctx.tiles[1])
@@ -127,7 +137,7 @@ class AttentionPool(torch.autograd.Function):
 def attention_pool(
     qkv: Tensor, heads: int, weight: Tensor, bias: Tensor, lam: float, x: Tensor, keys: Tensor,
     tiles: tuple[Tiles, Tiles] | None = None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
+) -> Pooled:  # fmt: skip
     """From the QKV product to f_s, f_ns, k_s, k_ns, (R, C) each.
 
     Args:
@@ -143,4 +153,4 @@ def attention_pool(
         raise ValueError(f"attention joined to pooling is made for widths up to {WIDEST}; got {width}")
     tiles = tiles or (attention_tiles(width, qkv.dtype), pooling_tiles(width, qkv.dtype))
     weight, bias = weight.to(qkv.dtype), bias.to(qkv.dtype)
-    return AttentionPool.apply(qkv, heads, weight, bias, x, keys.detach(), lam, tiles)  # pyright: ignore[reportReturnType]
+    return AttentionPool.apply(qkv, heads, weight, bias, x, keys.detach(), lam, tiles)  # pyright: ignore[reportReturnType]  apply has no types

@@ -18,6 +18,7 @@ import triton.language as tl
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from methods.kernels.reference import Pooled
 from methods.kernels.tiles import Tiles, accumulator, mask_tile, pooling_tiles, precision, strides
 
 PROGRAMS = 256  # that share the sum over tokens of dW: about two for each multiprocessor; a constant fixes its order
@@ -208,7 +209,7 @@ class MaskPool(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]  decorated, so of another type
         """Of f_s and f_ns; the keys have none."""
         u, weight, bias, x = ctx.saved_tensors
         du, dw, db, dx = launch_backward(u, weight, bias, x, gradients[0], gradients[1], ctx.lam, ctx.tiles)
@@ -217,7 +218,7 @@ class MaskPool(torch.autograd.Function):
 
 def mask_pool(
     u: Tensor, weight: Tensor, bias: Tensor, lam: float, x: Tensor, keys: Tensor, tiles: Tiles | None = None
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+) -> Pooled:
     """Projection, mask and both poolings of both maps: f_s, f_ns, k_s, k_ns, (R, C) each.
 
     Args:
@@ -227,4 +228,4 @@ def mask_pool(
         tiles: for tests.
     """
     weight, bias = weight.to(u.dtype), bias.to(u.dtype)
-    return MaskPool.apply(u, weight, bias, x, keys.detach(), lam, tiles or pooling_tiles(x.shape[-1], u.dtype))  # pyright: ignore[reportReturnType]
+    return MaskPool.apply(u, weight, bias, x, keys.detach(), lam, tiles or pooling_tiles(x.shape[-1], u.dtype))  # pyright: ignore[reportReturnType]  apply has no types

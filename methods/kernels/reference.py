@@ -5,11 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+Pooled = tuple[
+    Float[Tensor, "R C"], Float[Tensor, "R C"], Float[Tensor, "R C"], Float[Tensor, "R C"]
+]  # f_s, f_ns, k_s, k_ns
 
-def mask_pool(x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+
+def split_heads(
+    projected: Float[Tensor, "R n E"] | tuple[Float[Tensor, "R 1 C"], Float[Tensor, "R n F"]], heads: int
+) -> tuple[Float[Tensor, "R H m d"], Float[Tensor, "R H n d"], Float[Tensor, "R H n d"]]:
+    """Views: (R, n, 3C), or Q (R, 1, C) and K V (R, n, 2C) -> q, k, v: (R, H, n, d), q (R, H, 1, d) of the latter."""
+    if isinstance(projected, Tensor):
+        q, k, v = projected.unflatten(2, (3, heads, -1)).permute(2, 0, 3, 1, 4)
+        return q, k, v
+    k, v = projected[1].unflatten(2, (2, heads, -1)).permute(2, 0, 3, 1, 4)
+    return projected[0].unflatten(2, (heads, -1)).transpose(1, 2), k, v
+
+
+def mask_pool(
+    x: Float[Tensor, "R n C"], mask: Float[Tensor, "R n C"]
+) -> tuple[Float[Tensor, "R C"], Float[Tensor, "R C"]]:
     """Salient and non-salient means over tokens. Equations 5 to 7.
 
     f_s = mean(X * M); f_ns = mean(X * (1 - M)), computed as mean(X) - f_s, which is the same number and saves
@@ -25,7 +43,9 @@ def mask_pool(x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     return salient, x.mean(dim=1) - salient
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+def attend(
+    q: Float[Tensor, "R H m d"], k: Float[Tensor, "R H n d"], v: Float[Tensor, "R H n d"]
+) -> Float[Tensor, "R m H*d"]:
     """softmax(Q Kᵀ / sqrt(d)) V of every head. Equations 2 and 3.
 
     Args:
@@ -38,8 +58,15 @@ def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 
 def attention_pool(
-    q: Tensor, k: Tensor, v: Tensor, weight: Tensor, bias: Tensor, lam: float, x: Tensor, keys: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    q: Float[Tensor, "R H m d"],
+    k: Float[Tensor, "R H n d"],
+    v: Float[Tensor, "R H n d"],
+    weight: Float[Tensor, "C C"],
+    bias: Float[Tensor, " C"],
+    lam: float,
+    x: Float[Tensor, "R m C"],
+    keys: Float[Tensor, "R m C"],
+) -> Pooled:
     """Everything behind the QKV product: attention, projection, mask, and both poolings of both maps.
 
     Half-precision input is computed in float32 throughout; only the results are rounded.
@@ -61,14 +88,14 @@ def attention_pool(
 
 
 def project_and_pool(
-    attended: Tensor,
-    weight: Tensor,
-    bias: Tensor,
+    attended: Float[Tensor, "R n C"],
+    weight: Float[Tensor, "C C"],
+    bias: Float[Tensor, " C"],
     lam: float,
-    x: Tensor,
-    keys: Tensor,
+    x: Float[Tensor, "R n C"],
+    keys: Float[Tensor, "R n C"],
     linear: Callable[[Tensor, Tensor, Tensor], Tensor] = F.linear,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+) -> Pooled:
     """Equations 4 to 7: the mask sigmoid(lam (U Wᵀ + b)), and both maps pooled with it; attended is U, (R, m, C)."""
     mask = torch.sigmoid(lam * linear(attended, weight, bias))
     f_s, f_ns = mask_pool(x, mask)

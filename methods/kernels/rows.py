@@ -13,8 +13,11 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+from methods.kernels.reference import Pooled, split_heads
 
 SOME = 2  # rows at a time: their scores stay in the cache
 
@@ -23,9 +26,7 @@ class RowsPool(torch.autograd.Function):
     """Differentiable in U, weight, bias and x."""
 
     @staticmethod
-    def forward(
-        ctx: Any, u: Tensor, w: Tensor, b: Tensor, x: Tensor, keys: Tensor, lam: float
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def forward(ctx: Any, u: Tensor, w: Tensor, b: Tensor, x: Tensor, keys: Tensor, lam: float) -> Pooled:
         """-> f_s, f_ns, k_s, k_ns."""
         rows, n, width = x.shape
         bias, weight = (lam * b)[:, None].expand(rows, width, 1), (lam * w).expand(rows, width, width)
@@ -42,7 +43,7 @@ class RowsPool(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]  decorated, so of another type
         """Of f_s and f_ns; the keys have none."""
         u, w, mask, x = ctx.saved_tensors
         rows, n, _ = x.shape
@@ -74,7 +75,8 @@ class NarrowAttention(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]  decorated, so of another type
+        """Of the output (R, n, C) -> of Q, K and V, (R, n, 3C)."""
         flat, *kept = ctx.saved_tensors
         _, rows, heads, d, n = flat.shape
         g = gradients[0].unflatten(2, (heads, d)).permute(0, 2, 3, 1).contiguous()
@@ -91,16 +93,21 @@ class NarrowAttention(torch.autograd.Function):
         return found.permute(1, 4, 0, 2, 3).reshape(rows, n, -1), None
 
 
-def attend_narrow(projected: Tensor, heads: int) -> Tensor:
+def attend_narrow(projected: Float[Tensor, "R n E"], heads: int) -> Float[Tensor, "R n E//3"]:
     """softmax(Q Kᵀ / sqrt(d)) V of every head: Q, K and V side by side, (R, n, 3C) -> (R, n, C)."""
-    return NarrowAttention.apply(projected, heads)  # pyright: ignore[reportReturnType]
+    return NarrowAttention.apply(projected, heads)  # pyright: ignore[reportReturnType]  apply has no types
 
 
 def mask_pool(
-    u: Tensor, weight: Tensor, bias: Tensor, lam: float, x: Tensor, keys: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    u: Float[Tensor, "R n C"],
+    weight: Float[Tensor, "C C"],
+    bias: Float[Tensor, " C"],
+    lam: float,
+    x: Float[Tensor, "R n C"],
+    keys: Float[Tensor, "R n C"],
+) -> Pooled:
     """f_s, f_ns, k_s, k_ns, (R, C) each. u, x, keys: (R, n, C) of one type; the keys get no gradient."""
-    return RowsPool.apply(u, weight, bias, x, keys.detach(), lam)  # pyright: ignore[reportReturnType]
+    return RowsPool.apply(u, weight, bias, x, keys.detach(), lam)  # pyright: ignore[reportReturnType]  apply has no types
 
 
 class LastAttention(torch.autograd.Function):
@@ -109,7 +116,7 @@ class LastAttention(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, query: Tensor, pairs: Tensor, heads: int) -> Tensor:
         """-> (R, 1, C)."""
-        q, k, v = _heads(query, pairs, heads)
+        q, k, v = split_heads((query, pairs), heads)
         scores = torch.stack([torch.bmm(q_r, k_r.transpose(1, 2)) for q_r, k_r in zip(q, k, strict=True)])
         p = (scores / q.shape[-1] ** 0.5).softmax(-1)  # (R, H, 1, n)
         ctx.save_for_backward(query, pairs, p)
@@ -118,26 +125,21 @@ class LastAttention(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]  decorated, so of another type
+        """Of the output (R, 1, C) -> of the query (R, 1, C), and of K and V, (R, n, 2C)."""
         query, pairs, p = ctx.saved_tensors
-        q, k, v = _heads(query, pairs, ctx.heads)
+        q, k, v = split_heads((query, pairs), ctx.heads)
         du = gradients[0].unflatten(2, (ctx.heads, -1)).transpose(1, 2)
         dp = torch.stack([torch.bmm(du_r, v_r.transpose(1, 2)) for du_r, v_r in zip(du, v, strict=True)])
         ds = p * (dp - (p * dp).sum(-1, keepdim=True)) / q.shape[-1] ** 0.5
         dq = torch.stack([torch.bmm(ds_r, k_r) for ds_r, k_r in zip(ds, k, strict=True)]).view(query.shape)
         d_pairs = torch.empty_like(pairs)
-        _, dk, dv = _heads(query, d_pairs, ctx.heads)
+        _, dk, dv = split_heads((query, d_pairs), ctx.heads)
         torch.mul(ds.transpose(2, 3), q, out=dk)
         torch.mul(p.transpose(2, 3), du, out=dv)
         return dq, d_pairs, None
 
 
-def _heads(query: Tensor, pairs: Tensor, heads: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Views: q (R, H, 1, d), k and v (R, H, n, d)."""
-    k, v = pairs.unflatten(2, (2, heads, -1)).permute(2, 0, 3, 1, 4)
-    return query.unflatten(2, (heads, -1)).transpose(1, 2), k, v
-
-
-def attend_last(query: Tensor, pairs: Tensor, heads: int) -> Tensor:
+def attend_last(query: Float[Tensor, "R 1 C"], pairs: Float[Tensor, "R n 2*C"], heads: int) -> Float[Tensor, "R 1 C"]:
     """softmax(q Kᵀ / sqrt(d)) V for one query a row: query (R, 1, C), K and V (R, n, 2C) -> (R, 1, C)."""
-    return LastAttention.apply(query, pairs, heads)  # pyright: ignore[reportReturnType]
+    return LastAttention.apply(query, pairs, heads)  # pyright: ignore[reportReturnType]  apply has no types

@@ -14,6 +14,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+LOG2_E = 1.4426950408889634  # for powers of two, which is what the hardware has, in place of those of e
+
 
 class Tiles(NamedTuple):
     """How a kernel cuts its work. All powers of two, and at least 16 because of tensor cores."""

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from backbones.batchnorm import BatchNorm
+from backbones.batchnorm import BatchNorm, NormaliseBatch
 
 
 def both(
@@ -67,3 +67,11 @@ def test_one_in_float32_is_as_exact_as_the_contiguous_layout() -> None:
 
     with torch.no_grad():
         assert error(ours(x)) < 2 * error(plain(x.contiguous())) < error(plain(x)) / 4
+
+
+def test_second_derivatives_are_those_of_the_function() -> None:
+    norm = both(2)[0]
+    x = maps(2, rows=2)[..., :3].contiguous(memory_format=torch.channels_last).requires_grad_()
+    assert torch.autograd.gradgradcheck(
+        lambda x, w, b: NormaliseBatch.apply(x, w, b, 1e-5)[0], (x, norm.weight, norm.bias)
+    )

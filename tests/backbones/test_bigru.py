@@ -12,13 +12,9 @@ from backbones import BiGRU
 from backbones.bigru import ForwardPairs
 from benchmarks.throughput.frame_by_frame import FrameByFrame
 from tests import official
+from tests.official import near
 
-TOLERANCE = 1e-4
 SMALL = BiGRU.Config(hidden_size=16, direction="released")
-
-
-def near(got, want, tolerance=TOLERANCE):
-    assert official.error(got, torch.tensor(want)) <= tolerance
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import runpy
 
@@ -13,13 +14,10 @@ from backbones import DSTA
 from backbones.dsta import AxisAttention, positions
 from tests import official
 
-RELATIVE = 1e-4  # nothing damps the numbers: they reach 1e10 at the paper's size, see the golden files' README
+# Nothing damps the numbers: they reach 1e10 at the paper's size, see the golden files' README.
+near = functools.partial(official.near, relative=True)
 HICLR_BLOCKS = ((32, 32, 16, 1), (32, 32, 16, 1), (32, 64, 16, 2), (64, 64, 16, 1),
                 (64, 128, 32, 2), (128, 128, 32, 1), (128, 128, 32, 1), (128, 256, 32, 1))  # fmt: skip
-
-
-def near(got, want):
-    assert official.error(got, torch.tensor(want), relative=True) <= RELATIVE
 
 
 @pytest.fixture(scope="module")

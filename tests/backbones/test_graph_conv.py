@@ -69,3 +69,13 @@ def test_the_gradient_is_that_of_the_function(channels: int) -> None:
     x = torch.randn(3, 4, channels, dtype=torch.float64, requires_grad=True)
     weights = torch.rand(len(edges.entries), dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda x, w: MixAlongEdges.apply(x, w, edges), (x, weights))
+
+
+def test_a_second_derivative_is_refused() -> None:
+    edges = edges_of(skeleton.graph("agcn"))
+    x, weights = torch.randn(3, skeleton.V, 4, requires_grad=True), torch.rand(len(edges.entries), requires_grad=True)
+    mixed = MixAlongEdges.apply(x, weights, edges)
+    assert isinstance(mixed, torch.Tensor)
+    (once,) = torch.autograd.grad(mixed.square().sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        once.sum().backward()

@@ -31,6 +31,15 @@ def test_gradient_equals_finite_differences():
     assert torch.autograd.gradcheck(Recurrence.apply, inputs)
 
 
+def test_a_second_derivative_is_refused():
+    gates, weight, bias = (torch.randn(shape, requires_grad=True) for shape in ((4, 2, 9), (9, 3), (9,)))
+    states = Recurrence.apply(gates, weight, bias)
+    assert isinstance(states, torch.Tensor)
+    (once,) = torch.autograd.grad(states.square().sum(), gates, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        once.sum().backward()
+
+
 @torch.no_grad()
 def test_without_gradients_pytorch_runs_it(monkeypatch):
     gru, x = nn.GRU(7, 5, batch_first=True), torch.randn(3, 6, 7)

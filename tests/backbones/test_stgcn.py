@@ -11,13 +11,9 @@ from torch.nn import functional as F
 
 from backbones import STGCN
 from tests import official
+from tests.official import near
 
 SMALL = STGCN.Config(width=16, dropout=0.0)
-TOLERANCE = 1e-4
-
-
-def near(got, want, tolerance=TOLERANCE):
-    assert official.error(got, torch.tensor(want)) <= tolerance
 
 
 def with_golden_weights(arrays, config=SMALL):
@@ -124,7 +120,7 @@ def test_samples_do_not_see_each_other_in_evaluation():
 def test_dropout_acts_in_training_only_and_never_in_the_first_block():
     torch.manual_seed(0)
     net = STGCN(STGCN.Config(width=4, out=8, dropout=0.5))
-    rates = [block.get_submodule("dropout").p for block in net.blocks]  # pyright: ignore[reportAttributeAccessIssue]
+    rates = [block.get_submodule("dropout").p for block in net.blocks]  # pyright: ignore[reportAttributeAccessIssue]  a Dropout
     assert rates == [0.0] + [0.5] * 9
     x = torch.randn(2, 3, 16, 25, 2)
     with torch.no_grad():

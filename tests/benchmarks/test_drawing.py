@@ -168,7 +168,7 @@ def test_a_backbone_without_a_grid_is_refused() -> None:
         def grid(self, frames: int) -> None:
             return None
 
-    encoder = Encoder(Sequence(), torch.nn.Identity())  # pyright: ignore[reportArgumentType]
+    encoder = Encoder(Sequence(), torch.nn.Identity())  # pyright: ignore[reportArgumentType]  a stand-in
     with pytest.raises(ValueError, match="Sequence has no"):
         attention.salience(encoder, torch.nn.Identity(), torch.zeros(1, 3, 4, 25, 1))
 
@@ -181,6 +181,6 @@ def test_words_of_the_mask_s_picture_are_apart() -> None:
     rows = list(stand_in_page().rows)[2:7:4]
     values = np.random.default_rng(0).uniform(0.4612, 0.4621, (2, 2, 32, 25))
     with style.settings():
-        figure = attention.picture(Settings(scale="demo"), run, rows, values)  # pyright: ignore[reportArgumentType]
+        figure = attention.picture(Settings(scale="demo"), run, rows, values)  # pyright: ignore[reportArgumentType]  a run of the demo
     check_words(figure)
     assert "What SkeAttnCLR calls salient" in words(figure)

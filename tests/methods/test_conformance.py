@@ -17,6 +17,7 @@ from backbones import BACKBONES
 from backbones.streams import STREAMS
 from methods import METHODS, At, Method
 from methods.moco import Queue
+from tests.protocols.small import fitting
 
 BATCH, FRAMES, CLASSES = 6, 32, 5
 AT = At(epoch=0, step=1, steps=3, epochs=4)
@@ -46,16 +47,11 @@ PAIRS = [(method, backbone) for method in METHODS for backbone in BACKBONES]
 every_pair = pytest.mark.parametrize(("method", "backbone"), PAIRS)
 
 
-def small(config: type, settings: dict[str, Any]) -> Any:
-    fields = {field.name for field in dataclasses.fields(config)}
-    return config(**{name: value for name, value in settings.items() if name in fields})
-
-
 def configs(method: str, backbone: str) -> tuple[Any, Any]:
     special = {**SPECIAL.get(method, {}), **SPECIAL.get(f"{method}/{backbone}", {})}
     return (
-        small(METHODS[method].Config, {**SMALL_METHOD, **special}),
-        small(BACKBONES[backbone].Config, {**SMALL_BACKBONE, **special}),
+        fitting(METHODS[method].Config, {**SMALL_METHOD, **special}),
+        fitting(BACKBONES[backbone].Config, {**SMALL_BACKBONE, **special}),
     )
 
 
@@ -75,10 +71,11 @@ def joints(seed: int = 5) -> Tensor:
     return x
 
 
-def views_of(method: Method, seed: int = 0) -> dict[str, Tensor]:
-    views = method.views(joints(), torch.Generator().manual_seed(seed))
+def views_of(method: Method, seed: int = 0, x: Tensor | None = None) -> dict[str, Tensor]:
+    x = joints() if x is None else x
+    views = method.views(x, torch.Generator().manual_seed(seed))
     if method.NEEDS_LABELS:
-        views["labels"] = torch.arange(BATCH) % CLASSES
+        views["labels"] = torch.arange(BATCH, device=x.device) % CLASSES
     return views
 
 
@@ -87,9 +84,13 @@ def skeletons(views: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: view for name, view in views.items() if view.is_floating_point()}
 
 
-def forward(method: Method, seed: int = 0, at: At = AT) -> dict[str, Tensor]:
+def forward(method: Method, seed: int = 0, at: At = AT, x: Tensor | None = None) -> dict[str, Tensor]:
     method.before_step(at)
-    return method.loss(views_of(method, seed), at)
+    return method.loss(views_of(method, seed, x), at)
+
+
+def total(terms: dict[str, Tensor]) -> Tensor:
+    return torch.stack(list(terms.values())).sum()
 
 
 def train(method: Method, steps: int = 2, seed: int = 0) -> list[float]:
@@ -101,7 +102,7 @@ def train(method: Method, steps: int = 2, seed: int = 0) -> list[float]:
         at = AT._replace(step=step)
         optimiser.zero_grad()
         terms = forward(method, seed + step, at)
-        torch.stack(list(terms.values())).sum().backward()
+        total(terms).backward()
         optimiser.step()
         method.after_step(at)
         values += [float(term.detach()) for term in terms.values()]
@@ -170,7 +171,7 @@ def test_stream_is_taken_of_the_augmented_joints(method, backbone):
 @every_pair
 def test_gradient_reaches_every_trained_layer_and_no_frozen_one(method, backbone):
     made = make(method, backbone)
-    torch.stack(list(forward(made).values())).sum().backward()
+    total(forward(made)).backward()
     reached: dict[str, bool] = {}
     for name, parameter in made.named_parameters():
         if not parameter.requires_grad:
@@ -277,7 +278,7 @@ def test_building_refuses_with_the_reason_that_unsupported_gives(method, backbon
 
 
 def test_configs_do_not_pass_for_each_other():
-    net = backbones.build("stgcn", small(BACKBONES["stgcn"].Config, SMALL_BACKBONE))
+    net = backbones.build("stgcn", fitting(BACKBONES["stgcn"].Config, SMALL_BACKBONE))
     wrong = METHODS["skeletonclr"].Config()
     with pytest.raises(TypeError, match=r"skeattnclr needs a SkeAttnCLR\.Config, got Config"):
         methods.build("skeattnclr", wrong, net, "joint")

@@ -46,7 +46,7 @@ def test_the_extreme_augmentation_equals_golden_in_its_order(golden):
     if random.random() < 0.5:
         x = x + official_noise()
     sigma = torch.tensor([random.uniform(0.1, 2.0)])
-    if np.random.random_sample() < 0.5:  # noqa: NPY002
+    if np.random.random_sample() < 0.5:  # noqa: NPY002  as the releases draw
         x = augment.blur(x, sigma)
     if random.random() < 0.5:
         x = augment.axis_mask(x, torch.tensor([random.randint(0, 2)]))
@@ -69,7 +69,7 @@ def test_the_extreme_augmentation_does_each_thing_as_often_as_it_should(monkeypa
 
 
 def test_a_turn_has_one_main_axis():
-    degrees = augment.draw_turn(torch.zeros(3000, 1, 1, 1, 1), generator(0)) * 180 / math.pi
+    degrees = augment.draw_turn(torch.zeros(3000, 3, 1, 1, 1), generator(0)) * 180 / math.pi
     assert degrees.min() >= 0
     assert degrees.max() < 30
     main = degrees.argmax(dim=1)

@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from methods import losses
-from methods.aimclr import attention, drop_attended
+from methods.aimclr import LEAST, AimCLR, attention, drop_attended
 from methods.crossclr import crossed
 from methods.skelemixclr import regions
 
@@ -206,6 +206,21 @@ def test_the_drop_is_a_constant_for_the_gradient():
     assert x.grad is not None
     assert torch.equal(x.grad != 0, kept)
     assert x.grad[kept].unique().numel() == 1  # one scale for all that is kept
+
+
+def test_a_joint_is_always_left():
+    """Of two values, half of the cells each, all features have one attention: no channel has a larger mean."""
+    x = torch.ones(2, 3, 16, 25, dtype=torch.float64)
+    x[:, :, ::2] = -1
+    highest = float(attention(x).mean())
+    assert highest == pytest.approx(LEAST, abs=2e-4)
+    assert drop_attended(x, highest - 1e-9).isnan().all(), "all joints are gone"
+    assert torch.equal(drop_attended(x, LEAST), x)
+    for keep in (0.5, LEAST - 1e-6, 1.01, math.nan):
+        with pytest.raises(ValueError, match=r"keep is an attention, from 0\.679 .* to 1 .*; got"):
+            AimCLR.Config(keep=keep)
+    for keep in (LEAST, 1.0):
+        assert AimCLR.Config(keep=keep).keep == keep
 
 
 def test_regions_are_means_inside_and_outside():

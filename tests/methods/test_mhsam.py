@@ -11,6 +11,7 @@ from methods import moco
 from methods.kernels.reference import mask_pool
 from methods.mhsam import AttentionMask
 from tests import official
+from tests.official import near
 
 
 class Neck(nn.Module):
@@ -54,10 +55,6 @@ def drawn(seed: int, like: np.ndarray) -> np.ndarray:
     """How the golden features were made: shifted noise, rectified as behind a backbone's last ReLU."""
     noise = np.random.RandomState(seed).standard_normal(like.shape)
     return np.maximum(0.5 * noise + 0.1, 0).astype(np.float32)
-
-
-def near(got: Tensor, want: np.ndarray, tolerance: float) -> None:
-    assert official.error(got, torch.tensor(want)) <= tolerance
 
 
 @torch.no_grad()

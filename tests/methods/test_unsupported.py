@@ -8,12 +8,13 @@ import backbones
 import methods
 from backbones import BACKBONES
 from methods import METHODS
-from tests.methods.test_conformance import SMALL_BACKBONE, SMALL_METHOD, small
+from tests.methods.test_conformance import SMALL_BACKBONE, SMALL_METHOD
+from tests.protocols.small import fitting
 
 
 def test_heads_that_do_not_divide_the_width_are_unsupported():
-    net = backbones.build("stgcn", small(BACKBONES["stgcn"].Config, SMALL_BACKBONE))
-    config = small(METHODS["skeattnclr"].Config, {**SMALL_METHOD, "heads": 3})
+    net = backbones.build("stgcn", fitting(BACKBONES["stgcn"].Config, SMALL_BACKBONE))
+    config = fitting(METHODS["skeattnclr"].Config, {**SMALL_METHOD, "heads": 3})
     reason = METHODS["skeattnclr"].unsupported(config, net, "joint")
     assert reason is not None
     assert "3 attention heads" in reason
@@ -23,7 +24,7 @@ def test_heads_that_do_not_divide_the_width_are_unsupported():
 
 
 def test_a_stream_that_crossclr_does_not_train_is_unsupported():
-    net = backbones.build("stgcn", small(BACKBONES["stgcn"].Config, SMALL_BACKBONE))
+    net = backbones.build("stgcn", fitting(BACKBONES["stgcn"].Config, SMALL_BACKBONE))
     config = METHODS["crossclr"].Config(dim=8, queue=32, streams=2)
     assert METHODS["crossclr"].unsupported(config, net, "motion") is None
     with pytest.raises(ValueError, match="CrosSCLR with 2 streams trains joint, motion, not bone"):
@@ -32,8 +33,8 @@ def test_a_stream_that_crossclr_does_not_train_is_unsupported():
 
 @pytest.mark.parametrize("method", ["aimclr", "skelemixclr"])
 def test_methods_that_need_a_grid_say_so_to_a_sequence_model(method, monkeypatch):
-    net = backbones.build("stgcn", small(BACKBONES["stgcn"].Config, SMALL_BACKBONE))
-    config = small(METHODS[method].Config, SMALL_METHOD)
+    net = backbones.build("stgcn", fitting(BACKBONES["stgcn"].Config, SMALL_BACKBONE))
+    config = fitting(METHODS[method].Config, SMALL_METHOD)
     assert METHODS[method].unsupported(config, net, "joint") is None
     monkeypatch.setattr(net, "grid", lambda frames: None)
     with pytest.raises(ValueError, match=r"CLR needs a \(T', V\) token grid, STGCN has none"):

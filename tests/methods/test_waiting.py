@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from methods import Method
-from tests.methods.test_conformance import AT, BATCH, CLASSES, LATER, every_pair, joints, make
+from tests.methods.test_conformance import AT, LATER, every_pair, forward, joints, make, total
 
 META = torch.device("meta")
 FRAMES = 8  # a GRU counts them one by one here
@@ -62,11 +62,7 @@ class Constants(TorchFunctionMode):
 
 def step(method: Method, x: Tensor, at: Any) -> None:
     """As the trainer does it, without the optimiser."""
-    method.before_step(at)
-    views = method.views(x, torch.Generator().manual_seed(0))
-    if method.NEEDS_LABELS:
-        views["labels"] = torch.empty(BATCH, dtype=torch.long, device=META).remainder_(CLASSES)
-    torch.stack(list(method.loss(views, at).values())).sum().backward()
+    total(forward(method, at=at, x=x)).backward()
     method.after_step(at)
 
 

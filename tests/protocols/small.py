@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,10 +13,15 @@ from methods import METHODS, Method, build
 from protocols import Split, Splits
 
 SMALL = {"dim": 8, "queue": 32, "heads": 2, "mix_units": (1, 2), "mine_from": 1, "classes": 3}
-CONFIGS = {
-    name: kind.Config(**{key: value for key, value in SMALL.items() if key in {f.name for f in fields(kind.Config)}})
-    for name, kind in METHODS.items()
-}
+
+
+def fitting(config: type, settings: dict[str, Any]) -> Any:
+    """A config with those of the settings that it has fields for."""
+    names = {field.name for field in fields(config)}
+    return config(**{name: value for name, value in settings.items() if name in names})
+
+
+CONFIGS = {name: fitting(kind.Config, SMALL) for name, kind in METHODS.items()}
 
 
 def splits(n: int = 24, frames: int = 16, classes: int = 3) -> Splits:

@@ -13,7 +13,7 @@ import torch
 from backbones import STGCN
 from backbones.base import Features
 from methods import Encoder
-from protocols import Context, Splits, embed, features, knn, linear
+from protocols import Context, Splits, derive, embed, features, knn, linear
 from protocols.features import calibrate, extract, extract_once, represent
 from protocols.sgd import SGD
 from tests.protocols.small import method, splits
@@ -49,6 +49,40 @@ def test_calibration_measures_the_data_and_touches_no_weight() -> None:
     torch.testing.assert_close(norm.running_var, channels.var(dim=1), rtol=1e-4, atol=1e-6)
     assert norm.momentum == 0.1
     assert not norm.training, "evaluation mode is restored"
+
+
+def test_calibration_takes_whole_batches_in_a_random_order() -> None:
+    """Rows of a file that lie side by side are alike, and a last batch of few rows must not count as a whole one."""
+    encoder, data = method("skeletonclr", dropout=0.0).encoder(), splits(10)
+    order = torch.randperm(10, generator=torch.Generator().manual_seed(derive(0, "calibrate")))
+    assert order.tolist() != list(range(10))
+    calibrate(encoder, data.train, "joint", CPU, batch=4)
+    norm = encoder.get_submodule("backbone.data_norm")
+    assert isinstance(norm, torch.nn.BatchNorm1d)
+    batches = torch.from_numpy(data.train.x[data.train.rows])[order[:8]].split(4)
+    channels = [x[..., 0].permute(3, 1, 0, 2).reshape(75, -1) for x in batches]
+    torch.testing.assert_close(norm.running_mean, torch.stack([c.mean(dim=1) for c in channels]).mean(dim=0))
+    torch.testing.assert_close(norm.running_var, torch.stack([c.var(dim=1) for c in channels]).mean(dim=0))
+
+
+def test_calibration_drops_nothing_out_and_gives_every_mode_back() -> None:
+    data, drawn = splits(), method("skeletonclr", dropout=0.5).encoder().train()
+    plain = method("skeletonclr", dropout=0.0).encoder()
+    for encoder in (drawn, plain):
+        calibrate(encoder, data.train, "joint", CPU)
+    for name, value in plain.named_buffers():
+        assert torch.equal(drawn.get_buffer(name), value), name
+    assert all(part.training for part in drawn.modules())
+
+    def broken(x: torch.Tensor) -> Features:
+        raise RuntimeError("broken")
+
+    norm = drawn.get_submodule("backbone.data_norm")
+    drawn.backbone.forward = broken
+    with pytest.raises(RuntimeError, match="broken"):
+        calibrate(drawn, data.train, "joint", CPU)
+    assert all(part.training for part in drawn.modules())
+    assert norm.momentum == 0.1
 
 
 def frozen(n: int = 24) -> Splits:
@@ -160,7 +194,7 @@ def test_only_the_last_encoder_is_remembered_and_no_data_set_is_kept_alive(extra
 def test_features_that_are_not_finite_are_an_error(value: float) -> None:
     """Also those whose length is not: scaled to length 1 they would be zeros, and KNN would find neighbours."""
     data, encoder = splits(), method("skeletonclr").encoder()
-    encoder.backbone.forward = lambda x: Features(x, x.new_full((len(x), 16), value))  # type: ignore[method-assign]
+    encoder.backbone.forward = lambda x: Features(x, x.new_full((len(x), 16), value))  # type: ignore[method-assign]  a stand-in
     with pytest.raises(FloatingPointError, match=r"24 of 24 clips are not finite.*lower learning rate"):
         represent(encoder, data.test, "joint", "backbone", CPU)
 

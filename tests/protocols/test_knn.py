@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -33,7 +35,7 @@ def test_vote_equals_scikit_learn(block: int | None) -> None:
     similarity, index = knn.neighbours(query, bank, 40, block)
     for k in (10, 20, 40):
         # for unit vectors, similarity = 1 - distance^2 / 2
-        reference = KNeighborsClassifier(k, weights=lambda d: np.exp((1 - d**2 / 2) / 0.1)).fit(bank, labels)  # pyright: ignore[reportArgumentType]
+        reference = KNeighborsClassifier(k, weights=lambda d: np.exp((1 - d**2 / 2) / 0.1)).fit(bank, labels)  # pyright: ignore[reportArgumentType]  scikit-learn takes any callable
         scores = knn.vote(similarity[:, :k], labels[index[:, :k]], 5, 0.1)
         share = scores / scores.sum(dim=1, keepdim=True)
         np.testing.assert_allclose(share, reference.predict_proba(query), atol=1e-5)
@@ -86,6 +88,22 @@ def test_a_block_is_chosen_by_memory(samples: int, most: int) -> None:
     bank = torch.empty(1, 128).expand(samples, 128)
     assert 1 <= knn._block(bank) <= most
     assert knn._block(bank) == 1 or 4 * samples * knn._block(bank) > 2**24
+
+
+def test_votes_that_would_overflow_are_refused() -> None:
+    alike, labels = torch.full((1, 40), 1 + 1e-6), torch.zeros(1, 40, dtype=torch.long)
+    assert knn.vote(alike, labels, 2, 0.01).isinf().any()
+    for temperature in (0.01, 0.0, -1.0, np.nan):
+        with pytest.raises(ValueError, match=r"temperature must be at least 0\.0118, or 40 votes .* overflow; got"):
+            knn.Config(temperature=temperature)
+    config = knn.Config(temperature=0.0118)
+    assert knn.vote(alike, labels, 2, config.temperature).isfinite().all()
+
+
+@pytest.mark.parametrize("wrong", [{"k": 0}, {"ks": (10, 0)}, {"ks": (-1,)}])
+def test_a_vote_of_nobody_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="at least 1 neighbour; got k = "):
+        knn.Config(**wrong)
 
 
 def test_more_neighbours_than_samples_is_an_error() -> None:

@@ -56,4 +56,4 @@ def test_three_equal_streams_are_the_stream() -> None:
 
 def test_streams_of_different_shape_cannot_be_fused() -> None:
     with pytest.raises(ValueError, match="different shapes"):
-        fuse([np.zeros((2, 3)), np.zeros((3, 3))], (0.5, 0.5), np.zeros(2))
+        fuse([np.zeros((2, 3)), np.zeros((3, 3))], (0.5, 0.5), np.zeros(2, np.int64))

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from protocols import finetune, linear
 from protocols.sgd import SGD
 
 
@@ -55,6 +56,13 @@ def test_training_does_not_import_a_compiler() -> None:
     repo = Path(__file__).resolve().parents[2]
     done = subprocess.run([sys.executable, "-c", script], cwd=repo, capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+@pytest.mark.parametrize("kind", [linear.Config, finetune.Config])
+@pytest.mark.parametrize("size", ["epochs", "batch", "every"])
+def test_a_training_that_judges_nothing_is_refused(kind: type, size: str) -> None:
+    with pytest.raises(ValueError, match=r"epochs, batch and every .* must be at least 1.*; got"):
+        kind(**{size: 0})
 
 
 def test_a_milestone_counts_finished_epochs() -> None:

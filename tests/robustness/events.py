@@ -51,7 +51,7 @@ class Layer:
     def install(self) -> None:
         """From now on, in this process and those that it forks."""
         sys.addaudithook(self._hook)
-        builtins.open = io.open = self._open  # pyright: ignore[reportAttributeAccessIssue]
+        builtins.open = io.open = self._open  # pyright: ignore[reportAttributeAccessIssue]  a wrapper for open
         self.flush, os.fsync = os.fsync, self._flush
         self.write, os.write = os.write, self._write
 

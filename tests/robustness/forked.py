@@ -44,8 +44,8 @@ def nothing() -> None:
 
 def warm() -> None:
     """Imports and asks once what every fork would; computes nothing, because threads do not survive a fork."""
-    import pandas  # noqa: F401
-    import sklearn.neighbors  # noqa: F401
+    import pandas  # noqa: F401  imported once, for all forks
+    import sklearn.neighbors  # noqa: F401  imported once, for all forks
 
     assert commands
     checkpoints()
@@ -92,7 +92,7 @@ def _child(words: list[str], place: Path, change: Change) -> None:
         for number, name in ((1, "out"), (2, "err")):
             os.dup2(os.open(place / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
         sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
-        workers.CONTEXT = multiprocessing.get_context("fork")  # pyright: ignore[reportAttributeAccessIssue]
+        workers.CONTEXT = multiprocessing.get_context("fork")  # pyright: ignore[reportAttributeAccessIssue]  of another kind of start
         change()
         code = bench.main(words)
     except SystemExit as leave:

@@ -122,7 +122,7 @@ def _splits(place: Path) -> Splits:
 
 def _private() -> float:
     """MB of this process that no file backs."""
-    return int(re.search(r"RssAnon:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) / 1e3  # pyright: ignore
+    return int(re.search(r"RssAnon:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) / 1e3  # pyright: ignore[reportOptionalSubscript]  fails loudly on None
 
 
 def _computed() -> float:

@@ -15,7 +15,7 @@ def checkpoints() -> None:
     from benchmarks.running import execute
     from protocols import Context
 
-    execute.Context = functools.partial(Context, checkpoint_seconds=0.0)  # pyright: ignore[reportAttributeAccessIssue]
+    execute.Context = functools.partial(Context, checkpoint_seconds=0.0)  # pyright: ignore[reportAttributeAccessIssue]  a stand-in for the class
 
 
 if __name__ == "__mp_main__":

@@ -117,11 +117,11 @@ def test_features_that_are_not_finite_give_no_number(
     protocol: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = evaluations(protocol)[0]
-    store = done(tmp_path, run.encoder)  # pyright: ignore[reportArgumentType]
+    store = done(tmp_path, run.encoder)  # pyright: ignore[reportArgumentType]  a Pretrain, which leaves the encoder
     load = execution.load_encoder
 
     def poisoned(*words: object) -> torch.nn.Module:
-        encoder = load(*words)  # pyright: ignore[reportArgumentType]
+        encoder = load(*words)  # pyright: ignore[reportArgumentType]  as load_encoder is called
         next(encoder.parameters()).data.fill_(np.nan)
         return encoder
 

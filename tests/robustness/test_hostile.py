@@ -83,7 +83,7 @@ def test_an_array_that_says_it_is_huge_is_not_made(tmp_path: Path) -> None:
 def test_a_packed_tar_that_never_ends_is_left(tmp_path: Path) -> None:
     for ending, mode in ((".tar.xz", "w:xz"), (".tar.gz", "w:gz")):
         path = tmp_path / f"a{ending}"
-        with tarfile.open(path, mode) as pack:  # type: ignore[call-overload]
+        with tarfile.open(path, mode) as pack:  # type: ignore[call-overload]  a mode that is no literal
             info = tarfile.TarInfo("elsewhere.bin")
             info.size = 60_000_000
             pack.addfile(info, io.BytesIO(bytes(info.size)))

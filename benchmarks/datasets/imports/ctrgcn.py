@@ -8,8 +8,9 @@ complete data set, they are rebuilt from the order in which the files were made,
 from __future__ import annotations
 
 import contextlib
+import weakref
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -175,14 +176,18 @@ def _ordered(names: Sequence[str], dataset: str, split: str) -> dict[str, list[d
 
 
 class _Stream:
-    """The rows of one array, read forwards; going back opens it again."""
+    """The rows of one array, read forwards; going back opens it again. Closed when nobody has it any more."""
 
     def __init__(self, path: str, member: str) -> None:
         self.path, self.member = path, member
+        self._close: Callable[[], object] = lambda: None
         self._open()
 
     def _open(self) -> None:
-        self.file = zipfile.ZipFile(self.path).open(f"{self.member}.npy")  # noqa: SIM115 open until the process ends
+        self._close()
+        with zipfile.ZipFile(self.path) as pack:
+            self.file = pack.open(f"{self.member}.npy")  # is read on when the pack is closed
+        self._close = weakref.finalize(self, self.file.close)
         self.shape, fortran, self.dtype = _read_header(self.file)
         if fortran or self.dtype.kind != "f":
             raise BadClip(f"{self.member} is an array of {self.dtype} in an order that cannot be read in rows")

@@ -136,7 +136,7 @@ def _count(file: IO[bytes]) -> None:
         if instruction.name == "STRING":  # pickletools reads these as ASCII, but Python 2 wrote any letters
             rest.readline()
             continue
-        argument = instruction.arg.reader(rest) if instruction.arg else None  # pyright: ignore[reportCallIssue, reportArgumentType]
+        argument = instruction.arg.reader(rest) if instruction.arg else None  # pyright: ignore[reportCallIssue, reportArgumentType]  typeshed has no reader
         if instruction.name in ("PUT", "BINPUT", "LONG_BINPUT"):
             if argument is None or argument > known:
                 raise Refused(f"place {argument} of a memory that has {known}")

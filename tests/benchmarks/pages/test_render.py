@@ -130,7 +130,7 @@ def test_same_records_same_bytes(table: str, scale: str) -> None:
 def test_prose_never_starts_a_block_by_accident(toy: Callable[..., TableSpec]) -> None:
     reason = "word " * 21 + "- # 1. > + 12) * end"
     text = render_table(toy(("A", "x", Skip(reason))), DEMO, {})
-    assert reason.split() == re.search(r"- ¹ (.*?)\n(?=\n|-)", text, re.DOTALL).group(1).split()  # type: ignore[union-attr]
+    assert reason.split() == re.search(r"- ¹ (.*?)\n(?=\n|-)", text, re.DOTALL).group(1).split()  # type: ignore[union-attr]  fails loudly on None
     assert not re.search(r"^ +([-#>+*]|\d+[.)])", text, re.MULTILINE)
 
 

@@ -99,7 +99,7 @@ def test_triton_means_our_kernels(width, pooling, form):
 def test_an_impossible_wish_is_an_error(monkeypatch):
     x: Any = features(20, 32)
     with pytest.raises(ValueError, match="choose one of auto, triton, sdpa, reference"):
-        kernels.choose("flash", x, 4, "mean")  # pyright: ignore[reportArgumentType]
+        kernels.choose("flash", x, 4, "mean")  # pyright: ignore[reportArgumentType]  what is wrong is tested
     monkeypatch.setattr(choice, "unsupported", lambda device, dtype: "Triton is not there")
     with pytest.raises(Unsupported, match="kernel triton: Triton is not there"):
         kernels.choose("triton", x, 4, "mean")

@@ -194,6 +194,19 @@ def test_a_large_member_is_streamed(tmp_path: Path) -> None:
     assert peak < 80e6, "a seek in a zip file reads 16 MB at a time"
 
 
+def test_an_array_that_nobody_reads_any_more_is_closed(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x=np.arange(12, dtype=np.float32).reshape(3, 2, 2))
+    stream = ctrgcn._Stream(str(tmp_path / "a.npz"), "x")
+    before = stream.file
+    assert stream.row(2).tolist() == [[8, 9], [10, 11]]
+    assert stream.row(0).tolist() == [[0, 1], [2, 3]]
+    again = stream.file
+    assert before.closed
+    assert not again.closed
+    del stream
+    assert again.closed
+
+
 def test_what_no_importer_knows_is_left_to_the_raw_readers(tree: Path, tmp_path: Path) -> None:
     assert imports.source(tree, "ntu60", FRAMES) is None
     assert imports.source(next(tree.rglob("*.skeleton")), "ntu60", FRAMES) is None

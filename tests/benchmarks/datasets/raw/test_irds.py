@@ -148,7 +148,7 @@ def test_archive_gives_the_same_and_unpacks_nothing(raw: Path, tmp_path: Path, k
             for name in reversed(NAMES):
                 pack.write(folder / name, f"../../Simplified/{name}")
     else:
-        with tarfile.open(archive, f"w:{kind[4:]}") as pack:  # type: ignore[call-overload]
+        with tarfile.open(archive, f"w:{kind[4:]}") as pack:  # type: ignore[call-overload]  a mode that is no literal
             for name in reversed(NAMES):
                 pack.add(folder / name, f"../../Simplified/{name}")
             link = tarfile.TarInfo("Simplified/103_18_0_1_1_stand.txt")

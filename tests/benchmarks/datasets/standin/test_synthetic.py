@@ -103,7 +103,7 @@ def test_same_arguments_same_bytes_and_sets_differ() -> None:
     other, _ = synthetic.generate("pku1", "smoke", 16)
     assert first.tobytes() == again.tobytes()
     assert not np.allclose(first[:40], other[:40], atol=0.01)
-    assert repr(np.random.get_state()) == state  # noqa: NPY002
+    assert repr(np.random.get_state()) == state  # noqa: NPY002  must not be touched
 
 
 def test_the_frame_rate_does_not_change_the_performance() -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
 
-def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+def linear(
+    x: Float[Tensor, "R n C"], weight: Float[Tensor, "D C"], bias: Float[Tensor, " D"] | None = None
+) -> Float[Tensor, "R n D"]:
     """x Wᵀ + b: x (R, n, C), weight (C', C), bias (C',) -> (R, n, C')."""
     if not x.is_cpu or x.dim() != 3:
         return F.linear(x, weight, bias)
