@@ -69,19 +69,28 @@ class PersonBackbone(Backbone):
     """A backbone that reads every person of a sample alone.
 
     An absent person is all zeros and still counts: its features are not zero, because of biases and batch statistics.
-    So do all releases. In evaluation mode, where rows do not see each other, all absent ones have the same features,
-    which are computed once.
+    So do all releases. As long as all absent ones have the same features, those are computed once.
     """
 
-    def maps(self, rows: Float[Tensor, "R 3 T V"]) -> Float[Tensor, "R C t V"]:
-        """rows (R, 3, T, V), metres -> feature maps (R, C, T', V)."""
+    def absent_alike(self, rows: Float[Tensor, "R 3 T V"]) -> bool:
+        """Whether absent persons all have the same features: in evaluation mode, where rows do not see each other."""
+        return not any(module.training for module in self.modules())  # BatchNorm may be trained by itself
+
+    def maps(self, rows: Float[Tensor, "R 3 T V"], more: int = 0) -> Float[Tensor, "R C t V"]:
+        """rows (R, 3, T, V), metres -> feature maps (R, C, T', V).
+
+        more: copies of the last row that belong to the batch and are left out; what counts them is BatchNorm.
+        """
         raise NotImplementedError
 
     def forward(self, x: Float[Tensor, "B 3 T V M"]) -> Features:
         """x (B, 3, T, V, M), metres -> Features: frame-major tokens, pooled as the mean over tokens and persons."""
         rows = person_rows(x)
-        alone = not any(module.training for module in self.modules())  # BatchNorm may be trained by itself
-        found = distinct_rows(rows) if alone else None
-        maps = self.maps(rows) if found is None else self.maps(found[0])[found[1]]
+        found = distinct_rows(rows) if self.absent_alike(rows) else None
+        if found is None:
+            maps = self.maps(rows)
+        else:
+            distinct, which = found
+            maps = self.maps(distinct, len(rows) - len(distinct)).index_select(0, which)
         tokens = maps.flatten(2).transpose(1, 2).unflatten(0, (-1, x.shape[4]))
         return Features(tokens, tokens.mean(dim=(1, 2)))
