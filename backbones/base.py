@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+GRAIN = 4  # rows, see distinct_rows
 MaskPooling = Literal["mean", "last"]
 
 
@@ -59,35 +60,46 @@ def person_rows(x: Float[Tensor, "B 3 T V M"]) -> Float[Tensor, "B*M 3 T V"]:
 def distinct_rows(
     rows: Float[Tensor, "R 3 T V"],
 ) -> tuple[Float[Tensor, "D 3 T V"], Int[Tensor, " R"]] | None:
-    """Persons that are there, followed by one absent one (R', ...), and which of them each row is (R,).
+    """Persons that are there, followed by absent ones, all zero (R', ...), and which of them each row is (R,).
 
-    None when fewer than two rows are absent, which is: all zero. Waits for the device.
+    R' is a multiple of `GRAIN`, because a convolution on a CPU is prepared anew for every number of rows. None where
+    that saves nothing. Waits for the device.
     """
     there = (rows != 0).flatten(1).any(dim=1)
     count = int(there.sum())
-    if len(rows) - count < 2:
+    kept = -(-(count + 1) // GRAIN) * GRAIN
+    if kept >= len(rows):
         return None
-    which = torch.where(there, there.cumsum(0) - 1, count)
-    return torch.cat([rows[there], rows.new_zeros(1, *rows.shape[1:])]), which
+    which = torch.where(there, there.cumsum(0) - 1, kept - 1)
+    return torch.cat([rows[there], rows.new_zeros(kept - count, *rows.shape[1:])]), which
 
 
 class PersonBackbone(Backbone):
     """A backbone that reads every person of a sample alone.
 
     An absent person is all zeros and still counts: its features are not zero, because of biases and batch statistics.
-    So do all releases. In evaluation mode, where rows do not see each other, all absent ones have the same features,
-    which are computed once.
+    So do all releases. As long as all absent ones have the same features, those are computed once.
     """
 
-    def maps(self, rows: Float[Tensor, "R 3 T V"]) -> Float[Tensor, "R C t V"]:
-        """rows (R, 3, T, V), metres, R = B * M -> feature maps (R, C, T', V) with T' of `grid`."""
+    def absent_alike(self, rows: Float[Tensor, "R 3 T V"]) -> bool:
+        """Whether absent persons all have the same features: in evaluation mode, where rows do not see each other."""
+        return not any(module.training for module in self.modules())  # BatchNorm may be trained by itself
+
+    def maps(self, rows: Float[Tensor, "R 3 T V"], more: int = 0) -> Float[Tensor, "R C t V"]:
+        """rows (R, 3, T, V), metres, R = B * M less `more` -> feature maps (R, C, T', V) with T' of `grid`.
+
+        more: copies of the last row that belong to the batch and are left out; what counts them is BatchNorm.
+        """
         raise NotImplementedError
 
     def forward(self, x: Float[Tensor, "B 3 T V M"]) -> Features:
         """x (B, 3, T, V, M), metres -> Features: frame-major tokens, pooled as the mean over tokens and persons."""
         rows = person_rows(x)
-        alone = not any(module.training for module in self.modules())  # BatchNorm may be trained by itself
-        found = distinct_rows(rows) if alone else None
-        maps = self.maps(rows) if found is None else self.maps(found[0])[found[1]]
+        found = distinct_rows(rows) if self.absent_alike(rows) else None
+        if found is None:
+            maps = self.maps(rows)
+        else:
+            distinct, which = found
+            maps = self.maps(distinct, len(rows) - len(distinct)).index_select(0, which)
         tokens = torch.unflatten(maps.flatten(2).transpose(1, 2), 0, (-1, x.shape[4]))
         return Features(tokens, tokens.mean(dim=(1, 2)))

@@ -16,9 +16,18 @@ from torch.nn import functional as F
 
 from backbones import skeleton
 from backbones.base import PersonBackbone
-from backbones.batchnorm import BatchNorm
+from backbones.batchnorm import BatchNorm, written_out
 from backbones.dropout import Dropout
 from backbones.graph_conv import Graph, GraphConv, edges_of, graphs
+
+
+class Shortcut(nn.Sequential):
+    """1x1 convolution, BN: the residual where shapes differ."""
+
+    def forward(self, input: Float[Tensor, "R C T V"], more: int = 0) -> Float[Tensor, "R D t V"]:
+        """(R, C, T, V) -> (R, C', ⌈T / stride⌉, V). more: copies of the last row, see PersonBackbone.maps."""
+        conv, norm = self
+        return norm(conv(input), more)
 
 
 class Block(nn.Module):
@@ -36,14 +45,14 @@ class Block(nn.Module):
         self.residual = residual
         self.shortcut: nn.Module = nn.Identity()
         if residual and (channels_in != channels_out or stride != 1):
-            self.shortcut = nn.Sequential(nn.Conv2d(channels_in, channels_out, 1, (stride, 1)), BatchNorm(channels_out))
+            self.shortcut = Shortcut(nn.Conv2d(channels_in, channels_out, 1, (stride, 1)), BatchNorm(channels_out))
 
-    def forward(self, x: Float[Tensor, "R C T V"], graph: Graph) -> Float[Tensor, "R D t V"]:
-        """(R, C, T, V) -> (R, C', ⌈T / stride⌉, V)."""
-        out = F.relu(self.gcn_norm(self.gcn(x, graph)), inplace=True)
-        out = self.dropout(self.tcn_norm(self.tcn(out)))
+    def forward(self, x: Float[Tensor, "R C T V"], graph: Graph, more: int = 0) -> Float[Tensor, "R D t V"]:
+        """(R, C, T, V) -> (R, C', ⌈T / stride⌉, V). more: copies of the last row, see PersonBackbone.maps."""
+        out = F.relu(self.gcn_norm(self.gcn(x, graph), more), inplace=True)
+        out = self.dropout(self.tcn_norm(self.tcn(out), more))
         if self.residual:
-            out = out.add_(self.shortcut(x))
+            out = out.add_(self.shortcut(x, more) if isinstance(self.shortcut, Shortcut) else x)
         return F.relu(out, inplace=True)
 
 
@@ -68,6 +77,7 @@ class STGCN(PersonBackbone):
         self.register_buffer("adjacency", adjacency, persistent=False)
         self.edges = edges_of(adjacency)
         self.width = config.out
+        self.drops = config.dropout > 0
         subsets, joints, _ = adjacency.shape
         h = config.width
         # (channels out, temporal stride) of the ten blocks
@@ -88,15 +98,21 @@ class STGCN(PersonBackbone):
             frames = (frames + 1) // 2
         return frames, skeleton.V
 
-    def maps(self, rows: Float[Tensor, "R 3 T V"]) -> Float[Tensor, "R C t V"]:
-        """rows (R, 3, T, V) -> (R, C, ⌈T / 4⌉, V)."""
+    def absent_alike(self, rows: Float[Tensor, "R 3 T V"]) -> bool:
+        """Also in training, where there is no dropout; on a CPU, for counting them waits for the device."""
+        counted = rows.is_cpu and not torch.is_autocast_enabled("cpu") and not torch.compiler.is_compiling()
+        return (counted and not self.drops and not rows.requires_grad) or super().absent_alike(rows)
+
+    def maps(self, rows: Float[Tensor, "R 3 T V"], more: int = 0) -> Float[Tensor, "R C t V"]:
+        """rows (R, 3, T, V) -> (R, C, ⌈T / 4⌉, V). more: copies of the last row, which BatchNorm counts."""
         count, coordinates, frames, joints = rows.shape
-        normed = self.data_norm(rows.permute(0, 3, 1, 2).reshape(count, joints * coordinates, frames))
+        flat = rows.permute(0, 3, 1, 2).reshape(count, joints * coordinates, frames)
+        normed = self.data_norm(written_out(flat, more))[:count]
         layout = torch.channels_last if rows.is_cpu else torch.contiguous_format  # graph_conv.py says why
         out = normed.view(count, joints, coordinates, frames).permute(0, 2, 3, 1).contiguous(memory_format=layout)
         adjacency: Tensor = self.get_buffer("adjacency")
         importance = 1 if self.edge_importance is None else self.edge_importance
         weighted = (adjacency * importance).expand(len(self.blocks), -1, -1, -1)
         for block, graph in zip(self.blocks, graphs(weighted, self.edges), strict=True):
-            out = block(out, graph)
+            out = block(out, graph, more)
         return out

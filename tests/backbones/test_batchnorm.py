@@ -48,6 +48,28 @@ def test_outputs_gradients_and_statistics_are_pytorchs(channels: int, momentum: 
         torch.testing.assert_close(mine.grad, theirs.grad)
 
 
+@pytest.mark.parametrize("contiguous", [False, True])
+@pytest.mark.parametrize("momentum", [0.1, None])
+def test_copies_of_the_last_row_count_as_if_they_were_written(momentum: float | None, contiguous: bool) -> None:
+    ours, plain = both(3, momentum)
+    x = maps(3)
+    x = (x.contiguous() if contiguous else x).requires_grad_()
+    y = torch.cat([x.detach(), x.detach()[-1:].expand(4, -1, -1, -1)]).contiguous().requires_grad_()
+    factor = torch.linspace(-1, 1, 25, dtype=torch.float64)
+    a, b = ours(x, more=4), plain(y)
+    torch.testing.assert_close(a, b[:6])
+    (a * factor).square().mul(torch.tensor([1.0] * 5 + [5.0]).view(-1, 1, 1, 1)).sum().backward()
+    (b * factor).square().sum().backward()
+    assert x.grad is not None
+    assert y.grad is not None
+    torch.testing.assert_close(x.grad[:5], y.grad[:5])
+    torch.testing.assert_close(x.grad[5], y.grad[5:].sum(dim=0))
+    for mine, theirs in zip(ours.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(mine.grad, theirs.grad)
+    for name, value in plain.state_dict().items():
+        torch.testing.assert_close(ours.state_dict()[name], value, msg=name)
+
+
 def test_evaluation_and_another_layout_are_pytorchs() -> None:
     ours, plain = both(4)
     ours(maps(4))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import runpy
 from dataclasses import replace
 
@@ -130,11 +131,11 @@ def test_dropout_acts_in_training_only_and_never_in_the_first_block():
 
 
 @pytest.mark.parametrize("persons", [1, 2])
-def test_absent_persons_are_computed_once_in_evaluation_and_never_in_training(persons: int) -> None:
+def test_absent_persons_are_computed_once_in_evaluation_and_never_in_training_with_dropout(persons: int) -> None:
     torch.manual_seed(0)
-    net = STGCN(STGCN.Config(width=4, out=8, dropout=0.0)).eval()
+    net = STGCN(STGCN.Config(width=4, out=8, dropout=0.5)).eval()
     x = torch.randn(6, 3, 16, 25, persons)
-    x[[1, 2, 4], ..., persons - 1] = 0
+    x[1:, ..., persons - 1] = 0
     seen: list[int] = []
     net.blocks[0].register_forward_pre_hook(lambda block, inputs: seen.append(len(inputs[0])))
     with torch.no_grad():
@@ -143,7 +144,45 @@ def test_absent_persons_are_computed_once_in_evaluation_and_never_in_training(pe
         next(m for m in net.eval().modules() if isinstance(m, torch.nn.BatchNorm2d)).train()
         net(x)
     rows = 6 * persons
-    assert seen[0] == rows - 2, "three absent persons are one row"
+    assert seen[0] == 4 * persons, "a multiple of GRAIN with one absent person at least"
     assert seen[-2:] == [rows, rows], "batch statistics see all of them"
     assert official.error(got.tokens, torch.cat([each.tokens for each in alone])) < 1e-6
     assert official.error(got.pooled, torch.cat([each.pooled for each in alone])) < 1e-6
+
+
+def trained(net: STGCN, x: torch.Tensor) -> list[torch.Tensor]:
+    """Features of a step in training, gradients of all parameters, statistics of all norms."""
+    features = net(x)
+    factor = torch.linspace(-1, 1, features.tokens.shape[2], dtype=x.dtype)[:, None]
+    (features.tokens * factor).square().sum().backward()
+    grads = [parameter.grad for parameter in net.parameters()]
+    assert all(grad is not None for grad in grads)
+    return [*features, *(grad for grad in grads if grad is not None), *net.buffers()]
+
+
+@pytest.mark.parametrize("absent", [(0, 1, 2, 4, 5), (0, 1, 2, 3, 4, 5)])
+def test_without_dropout_absent_persons_are_computed_once_in_training_too(
+    absent: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    net = STGCN(STGCN.Config(width=4, out=8, dropout=0.0)).double().train()
+    x = torch.randn(6, 3, 16, 25, 2, dtype=torch.float64)
+    x[list(absent), ..., 1] = 0
+    seen: list[int] = []
+    other = copy.deepcopy(net)
+    net.blocks[0].register_forward_pre_hook(lambda block, inputs: seen.append(len(inputs[0])))
+    got = trained(net, x)
+    assert seen == [8]
+    monkeypatch.setattr(STGCN, "absent_alike", lambda *_: False)
+    for mine, plain in zip(got, trained(other, x), strict=True):
+        torch.testing.assert_close(mine, plain, rtol=1e-8, atol=1e-10)
+
+
+def test_rows_that_need_a_gradient_of_their_own_are_all_computed() -> None:
+    net = STGCN(STGCN.Config(width=4, out=8, dropout=0.0)).train()
+    x = torch.randn(2, 3, 16, 25, 2)
+    x[..., 1] = 0
+    x.requires_grad_()
+    net(x).pooled.square().sum().backward()
+    assert x.grad is not None
+    assert x.grad[..., 1].abs().min() > 0
