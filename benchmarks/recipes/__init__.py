@@ -2,7 +2,8 @@
 
 settings.py   what was asked for          methods.py      the recipes `paper` and `official`
 sizes.py      smoke, demo, IRDS, --set    finetuning.py   the recipes' finetuning, and on few labels
-resolve.py    all of it, put together     once.py         made once, shared by all tables
+fields.py     what --set may change       once.py         made once, shared by all tables
+resolve.py    all of it, put together
 """
 
 from benchmarks.recipes.methods import OFFICIAL, OTHERS, PAPER, Recipe, recipe_of

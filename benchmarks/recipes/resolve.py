@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from benchmarks.datasets import catalog
+from benchmarks.recipes.fields import taken
 from benchmarks.recipes.finetuning import few_labels, finetuning
 from benchmarks.recipes.methods import Recipe, recipe_of
 from benchmarks.recipes.once import once
@@ -46,9 +47,8 @@ def data_of(settings: Settings, name: str, split: str, frames: int) -> Data:
 def _config(settings: Settings, method: str, data: str, split: str, stream: str, backbone: str, **changes: Any) -> Any:
     """The method's, of all seeds."""
     found = resolve(settings, method, data, stream, backbone)
-    known = {key: value for key, value in settings.overrides if hasattr(found.config, key)}
     classes = {"classes": catalog.classes(data, settings.standin, split)} if hasattr(found.config, "classes") else {}
-    return replace(found.config, **known | changes | classes)
+    return replace(found.config, **taken(found.config, settings.overrides) | changes | classes)
 
 
 @once
