@@ -202,7 +202,8 @@ def _slurm() -> Finding:
     try:
         version = ask("sbatch", "--version", patience=PATIENCE).strip()
         ask("scontrol", "ping", patience=PATIENCE)
-        return checks.slurm(version, None, partitions(ask("sinfo", "--noheader", "--format=%P|%a|%D|%T")))
+        told = ask("sinfo", "--noheader", "--format=%P|%a|%D|%T", patience=PATIENCE)
+        return checks.slurm(version, None, partitions(told))
     except (ClusterError, OSError) as error:
         return checks.slurm(version, str(error).splitlines()[-1], [])
 
