@@ -155,6 +155,19 @@ def test_what_there_was_no_time_for_is_named(quick: None):
     )
 
 
+def test_a_page_is_written_although_there_was_no_time_for_anything(
+    tmp_path: Path, quick: None, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(kernels, "SECONDS", 0.0)
+    page = kernels.profile("cpu", None, tmp_path, print)
+    text = page.read_text()
+    assert "Left for lack of time: the training step in float32, tiny in float32" in text
+    assert "## Ceilings, measured in the same run" in text
+    assert "roofline.png" not in text
+    assert {path.suffix for path in tmp_path.iterdir()} == {".md", ".csv"}
+    assert kernel_page.read(next(tmp_path.glob("*.csv")))["p50, ms"].isna().all()
+
+
 def test_two_files_are_compared_line_by_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     line = kernels.row(TINY, "float32", "sdpa", "forward")
     one, other = tmp_path / "one.csv", tmp_path / "other.csv"
