@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -39,10 +40,10 @@ def figure(arguments: argparse.Namespace, device: str, console: Console) -> int:
     if campaign.settings.standin and spec.needs:
         console.print(choices.banner(campaign.settings.scale), markup=False)
     if not arguments.no_run:
-        todo = _todo(spec, campaign, arguments.retry_failed)
-        if todo:
+        left = partial(_todo, spec, campaign, arguments.retry_failed)
+        if todo := left():
             console.print(f"{len(todo)} of {len(campaign.plan.runs)} runs to do.", markup=False)
-            campaign.execute(todo, arguments.jobs, Machine(str(campaign.data.resolve()), device), console)
+            campaign.execute(left, arguments.jobs, Machine(str(campaign.data.resolve()), device), console)
     return _draw(spec, table, campaign, console)
 
 
@@ -59,18 +60,14 @@ def _campaign(spec: FigureSpec, table: str, arguments: argparse.Namespace) -> Ca
         arguments.recipe, arguments.scale, tuple(range(arguments.seeds)), choices.overrides(arguments.set)
     )
     if arguments.scale == "auto":
-        settings = _scaled(settings, "full")
+        settings = settings.but(scale="full")
         wanted, store = spec.runs(settings, table), Store(arguments.out)
         if not any(store.done(run) for run in wanted):
             sets = tuple((data, "") for data in dict.fromkeys(_data(run).name for run in wanted))
             asked = TableSpec("figure", "", (), sets, lambda _: ())
-            settings = _scaled(settings, scale_for([asked], arguments.data, dict(settings.overrides).get("frames")))
+            settings = settings.but(scale=scale_for([asked], arguments.data, settings))
     cells = [Cell(run.id, "", (run,)) for run in spec.runs(settings, table)]
     return Campaign([TableSpec("figure", spec.title, (), (), lambda _: cells)], settings, arguments.out, arguments.data)
-
-
-def _scaled(settings: Settings, scale: str) -> Settings:
-    return Settings(settings.recipe, scale, settings.seeds, settings.overrides)
 
 
 def _data(run: Run) -> Data:

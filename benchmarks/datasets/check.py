@@ -44,7 +44,13 @@ class Report(NamedTuple):
     """What was found, for people, and whether it is what it should be."""
 
     lines: list[str]
-    good: bool
+    whole: bool  # every count is the published one
+    sound: bool  # nothing is wrong with the clips that there are
+
+    @property
+    def good(self) -> bool:
+        """Both."""
+        return self.whole and self.sound
 
     def __str__(self) -> str:
         return "\n".join(self.lines)
@@ -63,7 +69,7 @@ def check(name: str, frames: int, data: Path) -> Report:
         f"  from {manifest['source'].get('kind', 'unknown files')} ({', '.join(manifest['source']['raw'])}){options}",
         f"  both checksums agree; x.npy is {manifest['sha256'][store.ARRAY][:16]}...; revision {manifest['revision']}",
     ]
-    differs: list[bool] = []
+    differs, wrongs = list[bool](), list[bool]()
 
     def count(what: str, expected: int | None, found: int, verified: bool = True) -> None:
         known = "unknown" if expected is None else f"{expected}" if verified else f"about {expected}"
@@ -73,7 +79,7 @@ def check(name: str, frames: int, data: Path) -> Report:
 
     def tell(where: str, findings: Iterable[samples.Finding]) -> None:
         for text, wrong in findings:
-            differs.append(wrong)
+            wrongs.append(wrong)
             lines.append(f"  {where:<20} {text}{'  <-- wrong' if wrong else ''}")
 
     count("clips", entry.clips, len(meta), entry.exact)
@@ -98,8 +104,8 @@ def check(name: str, frames: int, data: Path) -> Report:
     lines += _shape(meta)
     if reason := catalog.outdated(entry, manifest["revision"], folder):
         lines.append(f"  {reason}")
-        differs.append(True)
-    return Report(lines, not any(differs))
+        wrongs.append(True)
+    return Report(lines, not any(differs), not any(wrongs))
 
 
 def _shape(meta: pd.DataFrame) -> list[str]:

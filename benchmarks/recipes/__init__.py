@@ -7,10 +7,10 @@ resolve.py    all of it, put together
 """
 
 from benchmarks.recipes.methods import OFFICIAL, OTHERS, PAPER, Recipe, recipe_of
-from benchmarks.recipes.resolve import evaluation, fused, pretraining, resolve, size_of, untrained
+from benchmarks.recipes.resolve import evaluation, frames_of, fused, pretraining, resolve, size_of, untrained
 from benchmarks.recipes.settings import RECIPES, SCALES, Settings
 
 __all__ = [
     "OFFICIAL", "OTHERS", "PAPER", "RECIPES", "SCALES", "Recipe", "Settings",
-    "evaluation", "fused", "pretraining", "recipe_of", "resolve", "size_of", "untrained",
+    "evaluation", "frames_of", "fused", "pretraining", "recipe_of", "resolve", "size_of", "untrained",
 ]  # fmt: skip

@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks.datasets import catalog
 from benchmarks.recipes.fields import taken
 from benchmarks.recipes.finetuning import few_labels, finetuning
-from benchmarks.recipes.methods import Recipe, recipe_of
+from benchmarks.recipes.methods import Recipe, methods_of, recipe_of
 from benchmarks.recipes.once import once
 from benchmarks.recipes.settings import Settings
 from benchmarks.recipes.sizes import DEMO, IRDS, SMOKE, Size, changed, resized, retuned
@@ -35,6 +35,11 @@ def resolve(settings: Settings, method: str, data: str, stream: str, backbone: s
     found = recipe_of(settings.recipe, method, data, stream, backbone)
     size = size_of(settings, data)
     return changed(resized(found, size) if size else found, dict(settings.overrides))
+
+
+def frames_of(settings: Settings, data: str) -> tuple[int, ...]:
+    """The numbers of frames at which methods see a data set: one under `paper`, 50 and 64 under `official`."""
+    return tuple(sorted({resolve(settings, method, data, "joint").frames for method in methods_of(settings.recipe)}))
 
 
 @once

@@ -97,7 +97,7 @@ def fill(rows: Sequence[str], out: Path, jobs: int, backward: bool, fresh: bool)
     campaign = Campaign([spec(rows[::-1] if backward else rows)], settings, out, Path(machine.data))
     todo = campaign.todo()
     for runs in [[run] for run in todo] if fresh else [todo]:
-        campaign.execute(runs, jobs, machine, console)
+        campaign.execute(lambda runs=runs: runs, jobs, machine, console)
     Campaign([spec(rows)], settings, out, Path(machine.data)).write()
 
 

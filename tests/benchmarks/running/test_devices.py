@@ -62,7 +62,7 @@ def test_by_default_a_job_per_gpu(
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
     monkeypatch.setattr(limits, "cores", lambda: 5)
     campaign = Campaign([TABLES["7"]], SMOKE, tmp_path, tmp_path)
-    campaign.execute(campaign.todo(), jobs, Machine(str(tmp_path), device), Console(quiet=True))
+    campaign.execute(campaign.todo, jobs, Machine(str(tmp_path), device), Console(quiet=True))
     assert asked == [expected]
 
 
