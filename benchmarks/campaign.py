@@ -170,9 +170,7 @@ class Campaign:
         """What is left to execute, parents first."""
         return self.plan.todo(self.store, retry_failed)
 
-    def execute(
-        self, left: Callable[[], list[Run]], jobs: int | None, machine: Machine, console: Console
-    ) -> None:
+    def execute(self, left: Callable[[], list[Run]], jobs: int | None, machine: Machine, console: Console) -> None:
         """Executes the runs that are `left` on this machine and says how they ended. Device "cuda" means every GPU.
 
         Without `jobs` the workers' threads together are as many as the cores that may be used. A file that turns out to

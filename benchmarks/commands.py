@@ -244,7 +244,8 @@ def data(arguments: argparse.Namespace) -> int:
     name = known("data set", arguments.name, catalog.DATASETS)
     lengths = arguments.frames or recipes.frames_of(Settings(arguments.recipe), name)
     if arguments.action == "check":
-        return 0 if all([_check(name, frames, arguments.data) for frames in lengths]) else 3
+        found = [_check(name, frames, arguments.data) for frames in lengths]
+        return 0 if all(found) else 3
     if not arguments.raw:
         raise UsageError(f"where are the downloaded files? bench.py data prepare {name} --raw DIR")
     from benchmarks.datasets.prepare import prepare

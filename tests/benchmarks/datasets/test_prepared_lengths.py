@@ -50,7 +50,9 @@ def test_data_are_prepared_and_checked_at_the_frames_of_the_recipe(
 
     monkeypatch.setattr(prepare, "prepare", pretend)
     checked: list[int] = []
-    monkeypatch.setattr(check, "check", lambda name, frames, data: (checked.append(frames), check.Report([], True, True))[1])
+    monkeypatch.setattr(
+        check, "check", lambda name, frames, data: (checked.append(frames), check.Report([], True, True))[1]
+    )
     if action == "check":
         for frames in expected:
             put(tmp_path, frames)

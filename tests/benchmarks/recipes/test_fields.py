@@ -27,7 +27,7 @@ def test_a_name_that_means_two_things_goes_where_its_value_belongs() -> None:
 
 
 def test_a_value_that_nobody_takes_is_told_what_each_wants() -> None:
-    with pytest.raises(choices.UsageError, match="Allowed: own, shared.; or: --set heads wants a whole number"):
+    with pytest.raises(choices.UsageError, match=r"Allowed: own, shared\.; or: --set heads wants a whole number"):
         choices.overrides(["heads=many"])
     with pytest.raises(choices.UsageError, match=r"^--set heads wants a whole number, got 'shared'$"):
         choices.overrides(["heads=shared"], "skeattnclr")
