@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -71,9 +70,7 @@ def find_run(out: Path, beginning: str) -> tuple[str, str]:
 
 def file_of(root: Path, table: str, settings: Settings) -> Path:
     """Where a rendered table lies; what --set changed is in the name, so that it never replaces the real one."""
-    changed = [re.sub(r"[^\w.=-]", "-", f"{key}={value}") for key, value in settings.overrides]
-    words = [table, *([] if settings.recipe == "paper" else [settings.recipe]), *changed]
-    return root / "tables" / f"table-{'-'.join(words)}.md"
+    return root / "tables" / f"table-{'-'.join([table, *settings.words])}.md"
 
 
 def _pictures(settings: Settings, records: Records) -> list[Picture]:

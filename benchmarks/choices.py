@@ -99,14 +99,10 @@ def single(arguments: argparse.Namespace, settings: Settings, data: str) -> list
         raise UsageError(f"--share is a part of the labels, for --protocol semi; {protocol} uses all")
     target = known("data set", arguments.on or data, catalog.DATASETS)
     tested = known(f"split of {target}, which is judged like {data}", split, catalog.dataset(target).splits)
-    pretrainings = [
-        recipes.pretraining(settings, method, data, split, stream, seed, backbone) for seed in settings.seeds
-    ]
-    if reason := unsupported(pretrainings[0]):
+    trained = recipes.pretrainings(settings, method, data, split, stream, backbone)
+    if reason := unsupported(trained[0]):
         raise UsageError(reason)
-    evaluations = tuple(
-        recipes.evaluation(settings, protocol, p, target, tested, arguments.share or 0.1) for p in pretrainings
-    )
+    evaluations = recipes.judged(settings, protocol, trained, target, tested, arguments.share or 0.1)
     return [Cell(method, f"{target} {tested}", evaluations)]
 
 

@@ -7,10 +7,22 @@ resolve.py    all of it, put together
 """
 
 from benchmarks.recipes.methods import OFFICIAL, OTHERS, PAPER, Recipe, recipe_of
-from benchmarks.recipes.resolve import evaluation, frames_of, fused, pretraining, resolve, size_of, untrained
+from benchmarks.recipes.resolve import (
+    controls,
+    evaluation,
+    frames_of,
+    fused,
+    judged,
+    pretraining,
+    pretrainings,
+    resolve,
+    size_of,
+    untrained,
+)
 from benchmarks.recipes.settings import RECIPES, SCALES, Settings
 
 __all__ = [
     "OFFICIAL", "OTHERS", "PAPER", "RECIPES", "SCALES", "Recipe", "Settings",
-    "evaluation", "frames_of", "fused", "pretraining", "recipe_of", "resolve", "size_of", "untrained",
+    "controls", "evaluation", "frames_of", "fused", "judged", "pretraining", "pretrainings", "recipe_of", "resolve",
+    "size_of", "untrained",
 ]  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import pytest
 
-from benchmarks import choices
+from benchmarks import choices, recipes
 from benchmarks.planning.plan import Plan
 from benchmarks.recipes import Settings
 from benchmarks.recipes.fields import taken, takes
@@ -31,6 +31,13 @@ def test_a_value_that_nobody_takes_is_told_what_each_wants() -> None:
         choices.overrides(["heads=many"])
     with pytest.raises(choices.UsageError, match=r"^--set heads wants a whole number, got 'shared'$"):
         choices.overrides(["heads=shared"], "skeattnclr")
+
+
+def test_random_weights_are_drawn_as_set_says_as_those_of_a_pretraining_are() -> None:
+    for settings, expected in ((Settings(), "released"), (Settings(overrides=(("init", "torch"),)), "torch")):
+        control = recipes.untrained(settings, "skeletonclr", "ntu60", "joint", 0)
+        trained = recipes.pretraining(settings, "skeletonclr", "ntu60", "xsub", "joint", 0)
+        assert (control.init, trained.config.init) == (expected, expected)
 
 
 @pytest.mark.parametrize(
