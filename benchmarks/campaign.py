@@ -115,9 +115,7 @@ class Campaign:
         return Plan(self.settings, {table: [self._possible(cell) for cell in cells] for table, cells in tables})
 
     def _possible(self, cell: Cell) -> Cell:
-        if isinstance(cell.runs, Skip):
-            return cell
-        reason = next((reason for run in cell.runs if (reason := self._impossible(run))), None)
+        reason = next((reason for run in cell.seeds if (reason := self._impossible(run))), None)
         return replace(cell, runs=Skip(reason)) if reason else cell
 
     def _impossible(self, run: Run, product: bool = False) -> str | None:
@@ -184,12 +182,12 @@ class Campaign:
                 self.store.write_spec(run)
             with Reporter(todo, self.store, console) as watcher:
                 workers = min(jobs or by_default, len(todo))
-                outcome = run_all(todo, str(self.store.root), machine, workers, watcher, devices)
-            ended = Counter(status.partition(":")[0] for status in outcome.statuses.values())
+                statuses = run_all(todo, str(self.store.root), machine, workers, watcher, devices)
+            ended = Counter(status.partition(":")[0] for status in statuses.values())
             console.print(", ".join(f"{count} {status}" for status, count in sorted(ended.items())), markup=False)
             if not ended[DAMAGED]:
                 return
-            failed |= {run_id for run_id, status in outcome.statuses.items() if status == "failed"}
+            failed |= {run_id for run_id, status in statuses.items() if status == "failed"}
             todo = [run for run in left() if run.id not in failed]
             console.print(f"Damaged files are made anew: {len(todo)} runs to do.", markup=False)
 

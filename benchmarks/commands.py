@@ -20,6 +20,7 @@ from benchmarks.durations import clock, lasting
 from benchmarks.machine import limits
 from benchmarks.names import UnknownName, known
 from benchmarks.pages.outcomes import last_line
+from benchmarks.pages.settings import render_settings, settings_tables
 from benchmarks.planning.cost import MACHINE
 from benchmarks.planning.plan import Plan
 from benchmarks.recipes import Settings
@@ -32,7 +33,6 @@ from benchmarks.slurm.cluster import ClusterError, read
 from benchmarks.slurm.submit import submit
 from benchmarks.status import standing
 from benchmarks.tables import TABLES, TableSpec
-from benchmarks.tables.settings import render_settings, settings_tables
 from methods.kernels import unsupported
 from protocols.checkpoint import CheckpointError
 from protocols.precision import cannot_compile

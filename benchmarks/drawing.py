@@ -15,6 +15,7 @@ from benchmarks.choices import UsageError
 from benchmarks.datasets import catalog
 from benchmarks.figures import FIGURES, Absent, Drawing, FigureSpec, style
 from benchmarks.names import known
+from benchmarks.pages.outcomes import last_line
 from benchmarks.recipes import Settings
 from benchmarks.records.store import Store
 from benchmarks.running.execute import Machine
@@ -99,8 +100,7 @@ def _draw(spec: FigureSpec, table: str, campaign: Campaign, console: Console) ->
     failed = [run for run in wanted if (record := records[run.id]) and record["status"] != "ok"]
     missing = [run for run in wanted if records[run.id] is None]
     for run in failed:
-        error = (records[run.id] or {})["error"].splitlines()[-1]
-        console.print(f"{run.id} failed: {label(run)}: {error}", markup=False)
+        console.print(f"{run.id} failed: {label(run)}: {last_line(records[run.id] or {})}", markup=False)
     if missing:
         console.print(f"{len(missing)} of {len(wanted)} runs behind this picture have no result:", markup=False)
         for run in missing[:5]:

@@ -16,7 +16,6 @@ from benchmarks.datasets import store as prepared
 from benchmarks.recipes import Settings
 from benchmarks.records.store import StoreError
 from benchmarks.running.execute import Machine
-from benchmarks.running.local import Outcome
 from benchmarks.runs import Fuse, Run
 from benchmarks.tables import TABLES
 from tests.benchmarks.datasets import toy
@@ -66,9 +65,9 @@ def test_rounds_after_damage_keep_the_option_and_try_no_failure_twice(
     rounds: list[list[str]] = []
     answers = [{again.id: "damaged: its checkpoint", fails.id: "failed", fine.id: "ok"}, {again.id: "ok"}]
 
-    def pretend(todo: list[Run], *_: Any) -> Outcome:
+    def pretend(todo: list[Run], *_: Any) -> dict[str, str]:
         rounds.append([run.id for run in todo])
-        return Outcome(answers[len(rounds) - 1])
+        return answers[len(rounds) - 1]
 
     monkeypatch.setattr(campaigns, "run_all", pretend)
     campaign.execute(partial(campaign.todo, True), 1, Machine(str(tmp_path)), Console(quiet=True))

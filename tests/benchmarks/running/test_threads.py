@@ -12,7 +12,6 @@ from benchmarks import campaign
 from benchmarks.machine import limits
 from benchmarks.records.store import Store
 from benchmarks.running.execute import Machine
-from benchmarks.running.local import Outcome
 
 ONE = ["run", "--method", "skeletonclr", "--scale", "smoke", "--protocol", "knn", "--device", "cpu"]
 
@@ -32,9 +31,9 @@ def test_workers_share_the_cores(
 ) -> None:
     seen: list[tuple[Machine, int]] = []
 
-    def stand_in(todo: Any, root: str, machine: Machine, jobs: int, *rest: Any) -> Outcome:
+    def stand_in(todo: Any, root: str, machine: Machine, jobs: int, *rest: Any) -> dict[str, str]:
         seen.append((machine, jobs))
-        return Outcome()
+        return {}
 
     monkeypatch.setattr(campaign, "run_all", stand_in)
     monkeypatch.setattr(limits, "cores", lambda: 8)
