@@ -19,7 +19,7 @@ ONE = ["run", "--method", "skeletonclr", "--scale", "smoke", "--protocol", "knn"
 def test_the_record_says_how_many_threads_the_worker_had(tmp_path: Path) -> None:
     words = [*ONE, "--set", "epochs=0", "--out", str(tmp_path), "--threads", "2", "--jobs", "1"]
     assert bench.main(words) == 0
-    records = Store(tmp_path / "smoke").all().values()
+    records = Store(tmp_path / "smoke").briefs().values()
     assert [record["environment"]["threads"] for record in records] == [2, 2]
 
 
