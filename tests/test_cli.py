@@ -17,8 +17,7 @@ from benchmarks.datasets import store as prepared
 from benchmarks.recipes import Settings
 from benchmarks.tables import TABLES
 from tests.benchmarks.datasets import toy
-
-REPO = Path(bench.__file__).parent
+from tests.conftest import REPO
 
 
 def say(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-REPO = Path(__file__).resolve().parent.parent
+from tests.conftest import REPO
+
 COMMAND = [sys.executable, str(REPO / "bench.py"), "run", "--table", "7", "--scale", "smoke", "--jobs", "2", "--out"]
 
 

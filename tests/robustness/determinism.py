@@ -28,10 +28,10 @@ from benchmarks import recipes
 from benchmarks.campaign import Campaign
 from benchmarks.choices import PROTOCOLS
 from benchmarks.recipes import Settings
-from benchmarks.running.execute import REPO, Machine
+from benchmarks.running.execute import Machine
 from benchmarks.tables import Cell, TableSpec
 from methods import METHODS
-from tests.robustness.folder import contents, differences
+from tests.robustness.folder import REPO, contents, differences
 
 MODULE = "tests.robustness.determinism"
 CACHE = "/overview.json"  # knows inodes and times

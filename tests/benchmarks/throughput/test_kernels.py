@@ -26,8 +26,8 @@ from benchmarks.throughput.ceilings import Ceilings, Work, backward_work, forwar
 from benchmarks.throughput.kernel_cases import CASES, computing, exact, forward_and_backward, make, wrong
 from methods.kernels import FORMS, rows
 from tests.benchmarks.throughput.conftest import LAST, TINY
+from tests.conftest import REPO
 
-REPO = Path(bench.__file__).parent
 SHAPE = CASES[0]
 
 
