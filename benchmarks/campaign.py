@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -37,15 +36,14 @@ from benchmarks.tables import Cell, Skip, TableSpec
 ROUNDS = 5  # a fusion may meet damaged scores, then a damaged encoder, then a damaged checkpoint
 
 
-def unprepared(name: str, data: Path, frames: int | None = None) -> str | None:
-    """Why a data set cannot be used at full scale, with the recipe's number of frames or another, or None."""
-    return catalog.prepared(name, frames or recipes.resolve(Settings(), "skeletonclr", name, "joint").frames, data)
+def scale_for(specs: Sequence[TableSpec], data: Path, settings: Settings) -> str:
+    """What --scale auto means: full when any data set of the tables is prepared, or none is needed; else demo.
 
-
-def scale_for(specs: Sequence[TableSpec], data: Path, frames: int | None = None) -> str:
-    """What --scale auto means: full when any data set of the tables is prepared, or none is needed; else demo."""
-    names = dict.fromkeys(name for spec in specs for name, _ in spec.data)
-    return "full" if not names or any(unprepared(name, data, frames) is None for name in names) else "demo"
+    settings: whose recipe and --set say at how many frames.
+    """
+    whole = settings.but(scale="full")
+    places = {(name, frames) for spec in specs for name, _ in spec.data for frames in recipes.frames_of(whole, name)}
+    return "full" if not places or any(catalog.prepared(*place, data) is None for place in places) else "demo"
 
 
 def root_of(out: Path, scale: str) -> Path:
@@ -72,9 +70,7 @@ def find_run(out: Path, beginning: str) -> tuple[str, str]:
 
 def file_of(root: Path, table: str, settings: Settings) -> Path:
     """Where a rendered table lies; what --set changed is in the name, so that it never replaces the real one."""
-    changed = [re.sub(r"[^\w.=-]", "-", f"{key}={value}") for key, value in settings.overrides]
-    words = [table, *([] if settings.recipe == "paper" else [settings.recipe]), *changed]
-    return root / "tables" / f"table-{'-'.join(words)}.md"
+    return root / "tables" / f"table-{'-'.join([table, *settings.words])}.md"
 
 
 def _pictures(settings: Settings, records: Records) -> list[Picture]:
@@ -119,9 +115,7 @@ class Campaign:
         return Plan(self.settings, {table: [self._possible(cell) for cell in cells] for table, cells in tables})
 
     def _possible(self, cell: Cell) -> Cell:
-        if isinstance(cell.runs, Skip):
-            return cell
-        reason = next((reason for run in cell.runs if (reason := self._impossible(run))), None)
+        reason = next((reason for run in cell.seeds if (reason := self._impossible(run))), None)
         return replace(cell, runs=Skip(reason)) if reason else cell
 
     def _impossible(self, run: Run, product: bool = False) -> str | None:
@@ -171,27 +165,30 @@ class Campaign:
         """What is left to execute, parents first."""
         return self.plan.todo(self.store, retry_failed)
 
-    def execute(self, todo: list[Run], jobs: int | None, machine: Machine, console: Console) -> None:
-        """Executes runs on this machine and says how they ended. Device "cuda" means every GPU that is visible.
+    def execute(self, left: Callable[[], list[Run]], jobs: int | None, machine: Machine, console: Console) -> None:
+        """Executes the runs that are `left` on this machine and says how they ended. Device "cuda" means every GPU.
 
         Without `jobs` the workers' threads together are as many as the cores that may be used. A file that turns out to
-        be damaged is set aside by whoever reads it; then the run that makes it is to do again, and so it is done.
+        be damaged is set aside by whoever reads it; then the run that makes it is left again, and so it is done. What
+        fails here is not tried in a later round.
         """
         devices = devices_of(machine.device, torch.cuda.device_count())
         on_gpu = machine.device.startswith("cuda")
         by_default = len(devices) if on_gpu else max(1, limits.cores() // machine.threads)
         self.store.prepare()
+        todo, failed = left(), set[str]()
         for _ in range(ROUNDS):
             for run in todo:
                 self.store.write_spec(run)
             with Reporter(todo, self.store, console) as watcher:
                 workers = min(jobs or by_default, len(todo))
-                outcome = run_all(todo, str(self.store.root), machine, workers, watcher, devices)
-            ended = Counter(status.partition(":")[0] for status in outcome.statuses.values())
+                statuses = run_all(todo, str(self.store.root), machine, workers, watcher, devices)
+            ended = Counter(status.partition(":")[0] for status in statuses.values())
             console.print(", ".join(f"{count} {status}" for status, count in sorted(ended.items())), markup=False)
             if not ended[DAMAGED]:
                 return
-            todo = self.todo()
+            failed |= {run_id for run_id, status in statuses.items() if status == "failed"}
+            todo = [run for run in left() if run.id not in failed]
             console.print(f"Damaged files are made anew: {len(todo)} runs to do.", markup=False)
 
     def _records(self) -> dict[str, dict[str, Any]]:

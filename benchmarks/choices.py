@@ -6,7 +6,6 @@ import argparse
 import shlex
 import typing
 from collections.abc import Iterable
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,14 @@ from backbones import BACKBONES
 from backbones.streams import STREAMS
 from benchmarks import recipes
 from benchmarks.datasets import catalog
-from benchmarks.names import known
+from benchmarks.names import UnknownName, known
 from benchmarks.recipes import Settings
+from benchmarks.recipes.fields import types_of
 from benchmarks.recipes.sizes import SIZES
 from benchmarks.tables.base import Cell, unsupported
 from methods import METHODS
 
 PROTOCOLS = tuple(name for name in protocols.PROTOCOLS if name not in ("raw", "embed"))  # of a pretrained encoder
-UNSETTABLE = ("classes", "blocks")  # the data set decides; too long for a word
 POSITIVE = (*(size for size in SIZES if size != "epochs"), "width", "out", "hidden", "hidden_size", "layers", "subsets")
 
 
@@ -37,22 +36,33 @@ def overrides(words: Iterable[str], method: str | None = None) -> tuple[tuple[st
         UsageError: for an unknown key, or a value of the wrong type.
     """
     chosen = [METHODS[known("method", method, METHODS)]] if method else list(METHODS.values())
-    hints: dict[str, Any] = dict(SIZES)
+    hints: dict[str, dict[Any, None]] = {size: {hint: None} for size, hint in SIZES.items()}
     for kind in (*chosen, *BACKBONES.values()):
-        resolved = typing.get_type_hints(kind.Config)
-        hints |= {f.name: resolved[f.name] for f in fields(kind.Config) if f.name not in UNSETTABLE}
+        for name, hint in types_of(kind.Config).items():
+            hints.setdefault(name, {})[hint] = None
     parsed = []
     for word in words:
         key, equals, text = word.partition("=")
         if not equals:
             raise UsageError(f"--set wants key=value, got {word!r}")
-        value = _value(known("setting", key, hints), text, hints[key])
+        value = _one_of(key, text, hints[known("setting", key, hints)])
         if key in POSITIVE and value <= 0:
             raise UsageError(f"--set {key} wants a number above 0, got {text!r}")
         if key == "epochs" and value < 0:
             raise UsageError(f"--set epochs wants a number of at least 0, got {text!r}")
         parsed.append((key, value))
     return tuple(parsed)
+
+
+def _one_of(key: str, text: str, hints: Iterable[Any]) -> Any:
+    """The value as the first type that takes it: methods may mean different things by one name."""
+    reasons = []
+    for hint in hints:
+        try:
+            return _value(key, text, hint)
+        except (UsageError, UnknownName) as error:
+            reasons.append(str(error))
+    raise UsageError("; or: ".join(reasons))
 
 
 def _value(key: str, text: str, hint: Any) -> Any:
@@ -89,14 +99,10 @@ def single(arguments: argparse.Namespace, settings: Settings, data: str) -> list
         raise UsageError(f"--share is a part of the labels, for --protocol semi; {protocol} uses all")
     target = known("data set", arguments.on or data, catalog.DATASETS)
     tested = known(f"split of {target}, which is judged like {data}", split, catalog.dataset(target).splits)
-    pretrainings = [
-        recipes.pretraining(settings, method, data, split, stream, seed, backbone) for seed in settings.seeds
-    ]
-    if reason := unsupported(pretrainings[0]):
+    trained = recipes.pretrainings(settings, method, data, split, stream, backbone)
+    if reason := unsupported(trained[0]):
         raise UsageError(reason)
-    evaluations = tuple(
-        recipes.evaluation(settings, protocol, p, target, tested, arguments.share or 0.1) for p in pretrainings
-    )
+    evaluations = recipes.judged(settings, protocol, trained, target, tested, arguments.share or 0.1)
     return [Cell(method, f"{target} {tested}", evaluations)]
 
 

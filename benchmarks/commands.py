@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -20,6 +20,7 @@ from benchmarks.durations import clock, lasting
 from benchmarks.machine import limits
 from benchmarks.names import UnknownName, known
 from benchmarks.pages.outcomes import last_line
+from benchmarks.pages.settings import render_settings, settings_tables
 from benchmarks.planning.cost import MACHINE
 from benchmarks.planning.plan import Plan
 from benchmarks.recipes import Settings
@@ -32,7 +33,6 @@ from benchmarks.slurm.cluster import ClusterError, read
 from benchmarks.slurm.submit import submit
 from benchmarks.status import standing
 from benchmarks.tables import TABLES, TableSpec
-from benchmarks.tables.settings import render_settings, settings_tables
 from methods.kernels import unsupported
 from protocols.checkpoint import CheckpointError
 from protocols.precision import cannot_compile
@@ -55,11 +55,9 @@ def _wanted(arguments: argparse.Namespace) -> tuple[list[TableSpec], list[str]]:
 
 def _campaign(arguments: argparse.Namespace, specs: list[TableSpec]) -> Campaign:
     overrides = choices.overrides(arguments.set, getattr(arguments, "method", None))
-    scale = arguments.scale
-    if scale == "auto":
-        scale = scale_for(specs, arguments.data, dict(overrides).get("frames"))
-    settings = Settings(arguments.recipe, scale, tuple(range(arguments.seeds)), overrides)
-    return Campaign(specs, settings, arguments.out, arguments.data)
+    settings = Settings(arguments.recipe, "full", tuple(range(arguments.seeds)), overrides)
+    scale = scale_for(specs, arguments.data, settings) if arguments.scale == "auto" else arguments.scale
+    return Campaign(specs, settings.but(scale=scale), arguments.out, arguments.data)
 
 
 def _console() -> Console:
@@ -138,7 +136,9 @@ def run(arguments: argparse.Namespace) -> int:
             raise UsageError(f"--kernel triton cannot be used here: {reason}; auto takes what can be used")
         if arguments.compile and (reason := cannot_compile(torch.device(device))):
             raise UsageError(f"--compile cannot be used here: {reason}")
-        campaign.execute(todo, arguments.jobs, _machine(arguments, device), console)
+        campaign.execute(
+            partial(campaign.todo, arguments.retry_failed), arguments.jobs, _machine(arguments, device), console
+        )
     if arguments.method:
         campaign.tidy()
         for run_ in campaign.plan.runs.values():
@@ -211,8 +211,7 @@ def render(arguments: argparse.Namespace) -> int:
     specs, fixed = _wanted(arguments)
     campaign = _campaign(arguments, specs)
     campaign.check_data()
-    root, settings = campaign.store.root, campaign.settings
-    as_published = replace(settings, overrides=())  # the tables of settings show what the recipe says
+    root, as_published = campaign.store.root, Settings()  # the tables of settings show what recipe paper says
     texts = campaign.tables() | {file_of(root, name, as_published): render_settings(name) for name in fixed}
     texts |= campaign.index(texts)
     if arguments.check:
@@ -243,9 +242,9 @@ def data(arguments: argparse.Namespace) -> int:
     if not arguments.name:
         raise UsageError(f"which data set? {', '.join(catalog.DATASETS)}")
     name = known("data set", arguments.name, catalog.DATASETS)
-    default = recipes.resolve(Settings(), "skeletonclr", name, "joint").frames
+    lengths = arguments.frames or recipes.frames_of(Settings(arguments.recipe), name)
     if arguments.action == "check":
-        found = [_check(name, frames, arguments.data) for frames in arguments.frames or [default]]
+        found = [_check(name, frames, arguments.data) for frames in lengths]
         return 0 if all(found) else 3
     if not arguments.raw:
         raise UsageError(f"where are the downloaded files? bench.py data prepare {name} --raw DIR")
@@ -254,18 +253,22 @@ def data(arguments: argparse.Namespace) -> int:
     given = {option: getattr(arguments, option) for option in ("bodies", "missing_list", "names", "frame_base")}
     options = {option: value for option, value in given.items() if value is not None}
     console = _console()
-    for frames in arguments.frames or [default]:
+    good = True
+    for frames in lengths:
         with clip_bar(console, f"{name} at {frames} frames") as watch:
             prepare(
                 name, arguments.raw, arguments.data, frames, strict=arguments.strict, partial=arguments.partial,
                 jobs=arguments.jobs, say=lambda line: console.print(line, markup=False), watch=watch, **options,
             )  # fmt: skip
-        _check(name, frames, arguments.data)
-    return 0
+        good &= _check(name, frames, arguments.data, arguments.partial)
+    return 0 if good else 3
 
 
-def _check(name: str, frames: int, folder: Path) -> bool:
-    """Prints the report about one prepared data set and draws a few of its clips beside it."""
+def _check(name: str, frames: int, folder: Path, partial: bool = False) -> bool:
+    """Prints the report about one prepared data set and draws a few of its clips beside it.
+
+    Returns whether it is what it should be; of a part of a data set the counts do not matter.
+    """
     from benchmarks.datasets.check import check
     from benchmarks.figures import skeletons, style
 
@@ -273,7 +276,7 @@ def _check(name: str, frames: int, folder: Path) -> bool:
     print(report)
     picture = skeletons.draw(skeletons.recorded_page(name, frames, folder))
     print(f"  picture: {choices.short(style.save(picture, folder / 'figures', f'{name}-{frames}')[0])}")
-    return report.good
+    return report.sound and (report.whole or partial)
 
 
 def profile(arguments: argparse.Namespace) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -14,6 +15,7 @@ from benchmarks.choices import UsageError
 from benchmarks.datasets import catalog
 from benchmarks.figures import FIGURES, Absent, Drawing, FigureSpec, style
 from benchmarks.names import known
+from benchmarks.pages.outcomes import last_line
 from benchmarks.recipes import Settings
 from benchmarks.records.store import Store
 from benchmarks.running.execute import Machine
@@ -39,10 +41,10 @@ def figure(arguments: argparse.Namespace, device: str, console: Console) -> int:
     if campaign.settings.standin and spec.needs:
         console.print(choices.banner(campaign.settings.scale), markup=False)
     if not arguments.no_run:
-        todo = _todo(spec, campaign, arguments.retry_failed)
-        if todo:
+        left = partial(_todo, spec, campaign, arguments.retry_failed)
+        if todo := left():
             console.print(f"{len(todo)} of {len(campaign.plan.runs)} runs to do.", markup=False)
-            campaign.execute(todo, arguments.jobs, Machine(str(campaign.data.resolve()), device), console)
+            campaign.execute(left, arguments.jobs, Machine(str(campaign.data.resolve()), device), console)
     return _draw(spec, table, campaign, console)
 
 
@@ -59,18 +61,14 @@ def _campaign(spec: FigureSpec, table: str, arguments: argparse.Namespace) -> Ca
         arguments.recipe, arguments.scale, tuple(range(arguments.seeds)), choices.overrides(arguments.set)
     )
     if arguments.scale == "auto":
-        settings = _scaled(settings, "full")
+        settings = settings.but(scale="full")
         wanted, store = spec.runs(settings, table), Store(arguments.out)
         if not any(store.done(run) for run in wanted):
             sets = tuple((data, "") for data in dict.fromkeys(_data(run).name for run in wanted))
             asked = TableSpec("figure", "", (), sets, lambda _: ())
-            settings = _scaled(settings, scale_for([asked], arguments.data, dict(settings.overrides).get("frames")))
+            settings = settings.but(scale=scale_for([asked], arguments.data, settings))
     cells = [Cell(run.id, "", (run,)) for run in spec.runs(settings, table)]
     return Campaign([TableSpec("figure", spec.title, (), (), lambda _: cells)], settings, arguments.out, arguments.data)
-
-
-def _scaled(settings: Settings, scale: str) -> Settings:
-    return Settings(settings.recipe, scale, settings.seeds, settings.overrides)
 
 
 def _data(run: Run) -> Data:
@@ -102,8 +100,7 @@ def _draw(spec: FigureSpec, table: str, campaign: Campaign, console: Console) ->
     failed = [run for run in wanted if (record := records[run.id]) and record["status"] != "ok"]
     missing = [run for run in wanted if records[run.id] is None]
     for run in failed:
-        error = (records[run.id] or {})["error"].splitlines()[-1]
-        console.print(f"{run.id} failed: {label(run)}: {error}", markup=False)
+        console.print(f"{run.id} failed: {label(run)}: {last_line(records[run.id] or {})}", markup=False)
     if missing:
         console.print(f"{len(missing)} of {len(wanted)} runs behind this picture have no result:", markup=False)
         for run in missing[:5]:

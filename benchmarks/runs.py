@@ -19,6 +19,7 @@ from protocols import PROTOCOLS, fuse, knn, pretrain
 from protocols.sgd import SGD
 
 Select = Literal["best-knn", "last"]
+CALIBRATION = 2  # REVISION of how an untrained encoder's BatchNorm is calibrated, see protocols/features.py
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ class Untrained(_Run):
 
     @property
     def revisions(self) -> dict[str, int]:
-        return {"backbone": BACKBONES[self.backbone].REVISION}
+        calibration = {"calibration": CALIBRATION} if self.calibrate else {}
+        return {"backbone": BACKBONES[self.backbone].REVISION} | calibration
 
 
 @dataclass(frozen=True)

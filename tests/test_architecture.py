@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-REPO = Path(__file__).resolve().parent.parent
+from tests.conftest import REPO
+
 FLOORS = ("backbones", "methods", "protocols", "benchmarks")
 FILES = [path for folder in (*FLOORS, "tests") for path in sorted((REPO / folder).rglob("*.py"))] + [REPO / "bench.py"]
 

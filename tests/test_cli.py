@@ -17,8 +17,7 @@ from benchmarks.datasets import store as prepared
 from benchmarks.recipes import Settings
 from benchmarks.tables import TABLES
 from tests.benchmarks.datasets import toy
-
-REPO = Path(bench.__file__).parent
+from tests.conftest import REPO
 
 
 def say(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
@@ -224,6 +223,15 @@ def test_settings_tables_need_no_data(tmp_path: Path, capsys: pytest.CaptureFixt
     code, text = say(capsys, "render", "--table", "8", "--check", "--out", str(tmp_path))
     assert code == bench.MISSING
     assert "is not what the records say" in text
+
+
+def test_settings_tables_are_those_of_recipe_paper_whatever_is_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--recipe", "official", "--set", "lam=4", "--out", str(tmp_path))
+    code, text = say(capsys, "render", "--table", "8", *words)
+    assert code == 0, text
+    assert [path.name for path in tmp_path.rglob("table-*.md")] == ["table-8.md"]
 
 
 def test_data_list_and_doctor(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

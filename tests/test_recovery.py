@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-REPO = Path(__file__).resolve().parent.parent
+from tests.conftest import REPO
+
 COMMAND = [sys.executable, str(REPO / "bench.py"), "run", "--table", "7", "--scale", "smoke", "--jobs", "2", "--out"]
 
 
@@ -93,7 +94,7 @@ def test_root_run_id_and_machine_are_all_that_execute_needs(undisturbed: tuple[P
     out = tmp_path / "out"
     shutil.copytree(undisturbed[0], out)
     store = Store(out / "smoke")
-    before = next(record for record in store.all().values() if record["kind"] == "Evaluate")
+    before = next(record for record in store.briefs().values() if record["kind"] == "Evaluate")
     (store.records / f"{before['run']}.json").unlink()
     assert execute(str(store.root), before["run"], Machine()) == "ok"
     after = store.record(before["run"])
@@ -107,7 +108,8 @@ def test_a_failed_run_is_told_and_leaves_its_siblings(undisturbed: tuple[Path, s
     out = tmp_path / "out"
     shutil.copytree(undisturbed[0], out)
     store = Store(out / "smoke")
-    broken = next(r for r in store.all().values() if r["kind"] == "Evaluate")
+    broken = store.record(next(run for run, brief in store.briefs().items() if brief["kind"] == "Evaluate"))
+    assert broken is not None
     failed = {k: broken[k] for k in ("run", "kind", "label", "spec", "parents", "environment", "code", "seconds")}
     store.write_record(failed | {"status": "failed", "error": "ValueError: poisoned"})
     done = subprocess.run([*COMMAND, str(out)], capture_output=True, text=True, timeout=300)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from benchmarks.datasets import catalog, samples, store
+from benchmarks.datasets import catalog, findings, store
 from benchmarks.datasets.prepare import lacking
 from benchmarks.datasets.raw import irds
 
@@ -26,12 +26,8 @@ def overview(data: Path) -> str:
     """Every data set: what it is, at how many frames it is prepared or how to prepare it, and where to get it."""
     lines = []
     for name, entry in catalog.DATASETS.items():
-        frames = sorted(
-            int(folder.name.rpartition("-")[2])
-            for folder in data.glob(f"{name}-*")
-            if folder.name.rpartition("-")[2].isdecimal()
-        )
-        states = [f"{t} frames: {catalog.prepared(name, t, data) or 'prepared'}" for t in frames]
+        lengths = store.lengths_of(data, name)
+        states = [f"{t} frames: {catalog.prepared(name, t, data) or 'prepared'}" for t in lengths]
         states = states or [f"not prepared; with the files: python bench.py data prepare {name} --raw DIR"]
         about = f"{entry.title}, {entry.classes} classes, splits {', '.join(entry.splits)}"
         for first, text in ((f"{name:8}", about), *((" " * 8, line) for line in [*states, f"get it: {entry.access}"])):
@@ -44,7 +40,13 @@ class Report(NamedTuple):
     """What was found, for people, and whether it is what it should be."""
 
     lines: list[str]
-    good: bool
+    whole: bool  # every count is the published one
+    sound: bool  # nothing is wrong with the clips that there are
+
+    @property
+    def good(self) -> bool:
+        """Both."""
+        return self.whole and self.sound
 
     def __str__(self) -> str:
         return "\n".join(self.lines)
@@ -55,7 +57,7 @@ def check(name: str, frames: int, data: Path) -> Report:
     entry = catalog.dataset(name)
     folder = store.folder_of(data, name, frames)
     x, meta, manifest = store.load(folder)
-    clips, names = samples.read(folder, x, meta), meta["name"].to_numpy(dtype=object)
+    clips, names = findings.read(folder, x, meta), meta["name"].to_numpy(dtype=object)
     source = {key: value for key, value in manifest["source"].items() if key not in ("kind", "raw")}
     options = f"; {json.dumps(source)}" if source else ""
     lines = [
@@ -63,7 +65,7 @@ def check(name: str, frames: int, data: Path) -> Report:
         f"  from {manifest['source'].get('kind', 'unknown files')} ({', '.join(manifest['source']['raw'])}){options}",
         f"  both checksums agree; x.npy is {manifest['sha256'][store.ARRAY][:16]}...; revision {manifest['revision']}",
     ]
-    differs: list[bool] = []
+    differs, wrongs = list[bool](), list[bool]()
 
     def count(what: str, expected: int | None, found: int, verified: bool = True) -> None:
         known = "unknown" if expected is None else f"{expected}" if verified else f"about {expected}"
@@ -71,9 +73,9 @@ def check(name: str, frames: int, data: Path) -> Report:
         mark = "  <-- differs" if differs[-1] else ""
         lines.append(f"  {what:<20} expected {known:>12}  found {found:>6}{mark}")
 
-    def tell(where: str, findings: Iterable[samples.Finding]) -> None:
-        for text, wrong in findings:
-            differs.append(wrong)
+    def tell(where: str, told: Iterable[findings.Finding]) -> None:
+        for text, wrong in told:
+            wrongs.append(wrong)
             lines.append(f"  {where:<20} {text}{'  <-- wrong' if wrong else ''}")
 
     count("clips", entry.clips, len(meta), entry.exact)
@@ -86,10 +88,10 @@ def check(name: str, frames: int, data: Path) -> Report:
             continue
         for side, expected, mask in zip(("train", "test"), cut.expected or (None, None), (train, test), strict=True):
             count(f"{split} {side}", expected, int(mask.sum()), cut.verified)
-        tell(split, samples.sides(clips, names, labels, train, test, catalog.classes(name, None, split)))
+        tell(split, findings.sides(clips, names, labels, train, test, catalog.classes(name, None, split)))
     for what, expected, found in _COUNTS.get(name, lambda meta: [])(meta):
         count(what, expected, found)
-    tell("all", samples.clips(clips, names))
+    tell("all", findings.clips(clips, names))
     if incomplete := lacking(name, meta["name"].tolist()):
         lines.append(f"  {incomplete}")
     left_out = manifest["left_out"]
@@ -98,8 +100,8 @@ def check(name: str, frames: int, data: Path) -> Report:
     lines += _shape(meta)
     if reason := catalog.outdated(entry, manifest["revision"], folder):
         lines.append(f"  {reason}")
-        differs.append(True)
-    return Report(lines, not any(differs))
+        wrongs.append(True)
+    return Report(lines, not any(differs), not any(wrongs))
 
 
 def _shape(meta: pd.DataFrame) -> list[str]:

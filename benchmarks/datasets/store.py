@@ -45,6 +45,12 @@ def folder_of(data: Path, name: str, frames: int) -> Path:
     return Path(data) / f"{name}-{frames}"
 
 
+def lengths_of(data: Path, name: str) -> list[int]:
+    """The numbers of frames at which a data set has a folder below `data`, whatever is in it, the shortest first."""
+    found = (folder.name.rpartition("-")[2] for folder in data.glob(f"{name}-*"))
+    return sorted(int(frames) for frames in found if frames.isdecimal())
+
+
 def command(folder: Path) -> str:
     """The command line that (re)creates `folder`; DIR stands for the raw files."""
     name, _, frames = folder.name.rpartition("-")

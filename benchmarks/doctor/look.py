@@ -20,18 +20,18 @@ from rich.console import Console
 from rich.text import Text
 
 from benchmarks.campaign import root_of
-from benchmarks.datasets import catalog, quick
+from benchmarks.datasets import catalog, presence
 from benchmarks.doctor import checks
 from benchmarks.doctor.checks import Finding, Folder, Gpu, Partition, Place
 from benchmarks.machine import limits
 from benchmarks.recipes import SCALES
 from benchmarks.records.claims import unlockable
+from benchmarks.records.provenance import REPO
 from benchmarks.slurm.cluster import ClusterError
 from benchmarks.slurm.queue import ask
 from methods.kernels import unsupported
 from protocols.files import replacing, unwritable
 
-PYPROJECT = Path(__file__).resolve().parents[2] / "pyproject.toml"
 WIDTH = 80
 PATIENCE = 10  # seconds for an answer of Slurm's
 COLOURS = {"ok": "green", "warn": "yellow", "FAIL": "bold red"}
@@ -75,7 +75,7 @@ def examine(out: Path, data: Path) -> Iterator[Finding]:
     yield checks.permissions(folder, os.geteuid(), umask)
     if folder.error is None:
         yield from _locks_and_clock(out)
-    yield checks.data(quick.every(data), list(catalog.DATASETS))
+    yield checks.data(presence.every(data), list(catalog.DATASETS))
     usable = limits.cores()
     yield checks.cpu(os.cpu_count() or usable, usable)
     gpus = _gpus()
@@ -89,7 +89,7 @@ def examine(out: Path, data: Path) -> Iterator[Finding]:
 
 def _versions() -> tuple[dict[str, str | None], dict[str, str]]:
     """What is installed, and what pyproject.toml asks for: by name, Python among them."""
-    project = tomllib.loads(PYPROJECT.read_text())["project"]
+    project = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]
     parts = (re.fullmatch(r"([\w.-]+)(.*)", line) for line in project["dependencies"])
     wanted = {"python": project["requires-python"]} | {part[1]: part[2] for part in parts if part}
     return {name: _version(name) for name in wanted}, wanted
@@ -202,7 +202,8 @@ def _slurm() -> Finding:
     try:
         version = ask("sbatch", "--version", patience=PATIENCE).strip()
         ask("scontrol", "ping", patience=PATIENCE)
-        return checks.slurm(version, None, partitions(ask("sinfo", "--noheader", "--format=%P|%a|%D|%T")))
+        told = ask("sinfo", "--noheader", "--format=%P|%a|%D|%T", patience=PATIENCE)
+        return checks.slurm(version, None, partitions(told))
     except (ClusterError, OSError) as error:
         return checks.slurm(version, str(error).splitlines()[-1], [])
 

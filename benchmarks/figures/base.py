@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,9 +67,7 @@ class FigureSpec:
         """File name without suffix; what differs from the usual is in it, as in a table's."""
         if self.needs is None:
             return name
-        changed = [re.sub(r"[^\w.=-]", "-", f"{key}={value}") for key, value in settings.overrides]
-        recipe = [] if settings.recipe == "paper" else [settings.recipe]
-        return "-".join([name, *filter(None, [table or self.table]), *recipe, *changed])
+        return "-".join([name, *filter(None, [table or self.table]), *settings.words])
 
     def stems(self, settings: Settings, table: str = "") -> list[str]:
         """Every file name without suffix that it may write below <root>/figures."""

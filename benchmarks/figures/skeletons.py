@@ -186,6 +186,11 @@ def drawn(prepared: Sequence[Page] = ()) -> dict[str, Figure]:
 
 def draw_all(drawing: Drawing) -> dict[str, Figure]:
     """For the registry: the stand-in, and every data set that is prepared."""
-    frames = {name: recipes.resolve(Settings(), "skeletonclr", name, "joint").frames for name in catalog.DATASETS}
-    ready = [name for name in frames if catalog.prepared(name, frames[name], drawing.data) is None]
-    return drawn([recorded_page(name, frames[name], drawing.data) for name in ready])
+    lengths = {name: recipes.frames_of(Settings(drawing.settings.recipe), name) for name in catalog.DATASETS}
+    ready = {  # the longest that is prepared
+        name: frames
+        for name, numbers in lengths.items()
+        for frames in numbers
+        if catalog.prepared(name, frames, drawing.data) is None
+    }
+    return drawn([recorded_page(name, frames, drawing.data) for name, frames in ready.items()])

@@ -15,15 +15,15 @@ import time
 from collections.abc import Iterator
 from multiprocessing import resource_tracker
 
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")  # what numerical libraries read
 CONTEXT = multiprocessing.get_context("spawn")  # a fork would copy locks that threads of numerical libraries hold
 
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
     """Numerical libraries of a worker size their thread pools when they load; one process per core is the plan."""
-    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
+    before = {name: os.environ.get(name) for name in THREADS}
+    os.environ.update(dict.fromkeys(THREADS, "1"))
     try:
         yield
     finally:

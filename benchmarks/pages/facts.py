@@ -13,7 +13,6 @@ from typing import Any
 
 from benchmarks.pages.outcomes import Outcome, Records
 from benchmarks.runs import Evaluate, Fuse, Pretrain, Raw, Run, closure
-from benchmarks.tables.base import Skip
 from protocols import finetune, semi
 
 CHECKPOINT = {
@@ -40,8 +39,8 @@ def facts(found: list[Outcome]) -> dict[str, str]:
     sentences = {name: text for name, text in sentences.items() if text}
     by_row: dict[str, list[str]] = {}
     for outcome in found:
-        if not isinstance(outcome.cell.runs, Skip):
-            by_row.setdefault(outcome.cell.row, []).append(f"n = {len(outcome.cell.runs)}")
+        if outcome.cell.seeds:
+            by_row.setdefault(outcome.cell.row, []).append(f"n = {len(outcome.cell.seeds)}")
     sentences["Runs"] = _by_row(by_row) or "n = 0"
     return sentences
 
@@ -53,8 +52,7 @@ def labels(found: list[Outcome], records: Records) -> str:
     """
     said: dict[str, dict[str, None]] = {}
     for outcome in found:
-        runs: Iterable[Run] = () if isinstance(outcome.cell.runs, Skip) else outcome.cell.runs
-        for run in _evaluations(runs):
+        for run in _evaluations(outcome.cell.seeds):
             if not isinstance(run.config, semi.Config):
                 continue
             metrics = (records.get(run.id) or {}).get("metrics", {})
@@ -73,8 +71,7 @@ def preparation(found: list[Outcome], records: Records) -> str:
     """
     said: dict[str, None] = {}
     for outcome in found:
-        runs: Iterable[Run] = () if isinstance(outcome.cell.runs, Skip) else outcome.cell.runs
-        for run in _evaluations(runs):
+        for run in _evaluations(outcome.cell.seeds):
             data = (records.get(run.id) or {}).get("data") or {}
             source = data.get("source", {})
             words = [source["kind"]] if source.get("imported") else []
@@ -205,8 +202,7 @@ def _neighbours(run: Evaluate) -> str | None:
 def _sentence(found: list[Outcome], fact: Callable[[Evaluate], str | None]) -> str:
     by_row: dict[str, list[str]] = {}
     for outcome in found:
-        runs: Iterable[Run] = () if isinstance(outcome.cell.runs, Skip) else outcome.cell.runs
-        for run in _evaluations(runs):
+        for run in _evaluations(outcome.cell.seeds):
             text = fact(run)
             if text is not None:
                 by_row.setdefault(outcome.cell.row, []).append(text)

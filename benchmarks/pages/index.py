@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 
 from benchmarks.pages.markdown import bullets, fill, pipe_table
 from benchmarks.pages.outcomes import Outcome, Records, count, outcomes
+from benchmarks.pages.settings import SettingsTable, settings_tables
 from benchmarks.recipes import RECIPES, Settings
 from benchmarks.runs import closure
 from benchmarks.tables import TABLES, TableSpec
 from benchmarks.tables.paper import paper
-from benchmarks.tables.settings import SettingsTable, settings_tables
 
 UNKNOWN, NONE = "not recorded", "–"
 SHOWN = 3  # names in one cell

@@ -85,8 +85,7 @@ def outcomes(spec: TableSpec, settings: Settings, records: Records) -> list[Outc
             raise ValueError(f"{place} is there twice; give the cells different keys")
         if not isinstance(cell.runs, Skip) and not cell.runs:
             raise ValueError(f"{place} has no runs; a cell that cannot be run is Cell(..., Skip(reason))")
-        runs = () if isinstance(cell.runs, Skip) else cell.runs
-        readings = tuple(_read(run, cell.metric, records) for run in runs)
+        readings = tuple(_read(run, cell.metric, records) for run in cell.seeds)
         found[cell.row, cell.column] = Outcome(cell, readings)
     return list(found.values())
 

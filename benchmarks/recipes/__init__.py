@@ -2,14 +2,27 @@
 
 settings.py   what was asked for          methods.py      the recipes `paper` and `official`
 sizes.py      smoke, demo, IRDS, --set    finetuning.py   the recipes' finetuning, and on few labels
-resolve.py    all of it, put together     once.py         made once, shared by all tables
+fields.py     what --set may change       once.py         made once, shared by all tables
+resolve.py    all of it, put together
 """
 
 from benchmarks.recipes.methods import OFFICIAL, OTHERS, PAPER, Recipe, recipe_of
-from benchmarks.recipes.resolve import evaluation, fused, pretraining, resolve, size_of, untrained
+from benchmarks.recipes.resolve import (
+    controls,
+    evaluation,
+    frames_of,
+    fused,
+    judged,
+    pretraining,
+    pretrainings,
+    resolve,
+    size_of,
+    untrained,
+)
 from benchmarks.recipes.settings import RECIPES, SCALES, Settings
 
 __all__ = [
     "OFFICIAL", "OTHERS", "PAPER", "RECIPES", "SCALES", "Recipe", "Settings",
-    "evaluation", "fused", "pretraining", "recipe_of", "resolve", "size_of", "untrained",
+    "controls", "evaluation", "frames_of", "fused", "judged", "pretraining", "pretrainings", "recipe_of", "resolve",
+    "size_of", "untrained",
 ]  # fmt: skip

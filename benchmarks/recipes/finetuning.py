@@ -1,7 +1,8 @@
 """How encoders are finetuned under each recipe, and on 1 % and 10 % of the labels: what section 4.2 and the files say.
 
-`paper`: one way for everybody. `official`: a release's configuration files, which differ by stream, split and share;
-where a release has none (SkeletonCLR, CrosSCLR, AimCLR), what AimCLR's author answered to users: learning rate 0.1.
+`paper`: one way for everybody. `official`: a release's configuration files, which differ by stream, split and share.
+Where a release has none (SkeletonCLR, CrosSCLR, AimCLR), what AimCLR's author answered to two users: learning rate 0.1
+(he also named .01 and .001), weight decay 1e-4; epochs and the drop are those of its linear evaluation.
 """
 
 from __future__ import annotations
@@ -31,10 +32,12 @@ _RELEASED = finetune.Config(
     sgd=SGD(milestones=(80,)), schedule="milestones", epochs=100, batchnorm="frozen", report="best"
 )
 _SKELEMIXCLR = replace(_RELEASED, sgd=SGD(milestones=(50, 70, 90), nesterov=True), warmup=10, epochs=110)
+# The file says 30 and 55, and HiCLR alone is lower in these epochs already: others compare with >, it with >=.
 _HICLR = replace(
-    _RELEASED, sgd=SGD(milestones=(30, 55), nesterov=True), warmup=5, epochs=70, batch=64, batchnorm="batch"
+    _RELEASED, sgd=SGD(milestones=(29, 54), nesterov=True), warmup=5, epochs=70, batch=64, batchnorm="batch"
 )
 _SKELEMIXCLR_SEMI = {0.01: SGD(lr=0.05, milestones=(40,), weight_decay=0.0), 0.1: SGD(milestones=(80,))}
+_SKELEMIXCLR_SEMI_EPOCHS = 150
 _RELEASED_SEEDS = {"skeattnclr": 2, "skelemixclr": 2}  # of the draw of labels; every other release has 0
 
 
@@ -47,7 +50,7 @@ def _released(method: str, data: str, split: str, stream: str, share: float | No
         return replace(_RELEASED, sgd=SGD(lr=lr, milestones=milestones, weight_decay=0.0), epochs=150)
     if method == "skelemixclr":
         sgd = _SKELEMIXCLR_SEMI.get(share) if share else None
-        return replace(_RELEASED, sgd=sgd, epochs=_SKELEMIXCLR.epochs) if sgd else _SKELEMIXCLR
+        return replace(_RELEASED, sgd=sgd, epochs=_SKELEMIXCLR_SEMI_EPOCHS) if sgd else _SKELEMIXCLR
     return _HICLR if method == "hiclr" else _RELEASED
 
 

@@ -102,13 +102,18 @@ _HICLR_DSTA = Recipe(
 )  # fmt: skip
 
 
+def methods_of(recipe: str) -> dict[str, Recipe]:
+    """Every method that a recipe knows, on its own backbone, at full size."""
+    return {"paper": PAPER, "official": OFFICIAL}[recipe]
+
+
 def recipe_of(recipe: str, method: str, data: str, stream: str, backbone: str = "stgcn") -> Recipe:
     """The recipe's settings for one method, at full size.
 
     Raises:
         ValueError: when the recipe does not know the method or the backbone.
     """
-    known = {"paper": PAPER, "official": OFFICIAL}[recipe]
+    known = methods_of(recipe)
     if method not in known:
         raise ValueError(
             f"recipe {recipe} has no settings for {method}; add them to {recipe.upper()} in recipes/methods.py"

@@ -6,16 +6,17 @@ two CPU cores can train.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 from benchmarks.datasets import catalog
 from benchmarks.recipes.finetuning import few_labels, finetuning
-from benchmarks.recipes.methods import Recipe, recipe_of
+from benchmarks.recipes.methods import Recipe, methods_of, recipe_of
 from benchmarks.recipes.once import once
 from benchmarks.recipes.settings import Settings
 from benchmarks.recipes.sizes import DEMO, IRDS, SMOKE, Size, changed, resized, retuned
-from benchmarks.runs import Data, Evaluate, Fuse, Pretrain, Raw, Run, Untrained
+from benchmarks.runs import Data, Evaluate, Fuse, Pretrain, Raw, Untrained
 from protocols import PROTOCOLS, finetune, knn
 
 _MONITOR = knn.Config()
@@ -36,6 +37,11 @@ def resolve(settings: Settings, method: str, data: str, stream: str, backbone: s
     return changed(resized(found, size) if size else found, dict(settings.overrides))
 
 
+def frames_of(settings: Settings, data: str) -> tuple[int, ...]:
+    """The numbers of frames at which methods see a data set: one under `paper`, 50 and 64 under `official`."""
+    return tuple(sorted({resolve(settings, method, data, "joint").frames for method in methods_of(settings.recipe)}))
+
+
 @once
 def data_of(settings: Settings, name: str, split: str, frames: int) -> Data:
     """The data of a run at the asked-for scale."""
@@ -46,9 +52,8 @@ def data_of(settings: Settings, name: str, split: str, frames: int) -> Data:
 def _config(settings: Settings, method: str, data: str, split: str, stream: str, backbone: str, **changes: Any) -> Any:
     """The method's, of all seeds."""
     found = resolve(settings, method, data, stream, backbone)
-    known = {key: value for key, value in settings.overrides if hasattr(found.config, key)}
     classes = {"classes": catalog.classes(data, settings.standin, split)} if hasattr(found.config, "classes") else {}
-    return replace(found.config, **known | changes | classes)
+    return replace(found.config, **changes | classes)
 
 
 @once
@@ -81,12 +86,24 @@ def pretraining(
     )
 
 
+def pretrainings(
+    settings: Settings, method: str, data: str, split: str, stream: str, backbone: str = "stgcn", **changes: Any
+) -> list[Pretrain]:
+    """The same pretraining with every seed."""
+    return [pretraining(settings, method, data, split, stream, seed, backbone, **changes) for seed in settings.seeds]
+
+
 def untrained(settings: Settings, method: str, data: str, stream: str, seed: int, calibrate: bool = False) -> Untrained:
     """The backbone of a method's recipe with random weights; see runs.Untrained for `calibrate`."""
     found = resolve(settings, method, data, stream)
     return Untrained(
         found.backbone, found.backbone_config, stream, seed, getattr(found.config, "init", "torch"), calibrate
     )
+
+
+def controls(settings: Settings, method: str, data: str, stream: str, calibrate: bool = False) -> list[Untrained]:
+    """The same backbone with random weights of every seed."""
+    return [untrained(settings, method, data, stream, seed, calibrate) for seed in settings.seeds]
 
 
 @once
@@ -148,7 +165,19 @@ def _tuned(config: finetune.Config, settings: Settings, pretrained: bool) -> fin
     return config if pretrained else replace(config, batchnorm="batch")
 
 
-def fused(members: tuple[Run, ...], weights: tuple[float, ...] = (0.5, 0.5, 0.5)) -> Fuse:
+def judged(
+    settings: Settings,
+    protocol: str,
+    encoders: Iterable[Pretrain | Untrained | Raw],
+    data: str,
+    split: str,
+    share: float = 0.1,
+    **changes: Any,
+) -> tuple[Evaluate, ...]:
+    """The same evaluation of several encoders, one per seed."""
+    return tuple(evaluation(settings, protocol, encoder, data, split, share, **changes) for encoder in encoders)
+
+
+def fused(members: tuple[Evaluate, ...], weights: tuple[float, ...] = (0.5, 0.5, 0.5)) -> Fuse:
     """Three-stream fusion in the order joint, bone, motion."""
-    evaluations = tuple(member for member in members if isinstance(member, Evaluate))
-    return Fuse(evaluations, weights)
+    return Fuse(members, weights)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -23,6 +24,12 @@ class Settings:
     def standin(self) -> str | None:
         """The size of the synthetic stand-ins, None for real data."""
         return None if self.scale == "full" else self.scale
+
+    @property
+    def words(self) -> list[str]:
+        """What a file's name says of them: another recipe than `paper`, and what --set changed."""
+        changed = [re.sub(r"[^\w.=-]", "-", f"{key}={value}") for key, value in self.overrides]
+        return [*([] if self.recipe == "paper" else [self.recipe]), *changed]
 
     @cached_property
     def made(self) -> dict[Any, Any]:

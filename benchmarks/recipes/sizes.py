@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.recipes.fields import taken
 from methods import moco
 from protocols import finetune, knn, linear
 from protocols.sgd import SGD
@@ -98,16 +99,15 @@ def resized(recipe: Recipe, size: Size) -> Recipe:
 
 
 def changed(recipe: Recipe, wanted: dict[str, Any]) -> Recipe:
-    """The recipe with the sizes and the fields of its backbone that --set names."""
+    """The recipe with the sizes and the fields of its method and its backbone that --set names."""
     same = {key: wanted[key] for key in ("epochs", "batch", "frames") if key in wanted}
+    config = _fitted(recipe, same.get("frames", recipe.frames), same.get("epochs", recipe.epochs))
     return replace(
         recipe,
         **same,
-        config=_fitted(recipe, same.get("frames", recipe.frames), same.get("epochs", recipe.epochs)),
+        config=replace(config, **taken(config, wanted.items())),
         sgd=replace(recipe.sgd, lr=wanted.get("lr", recipe.sgd.lr)),
-        backbone_config=replace(
-            recipe.backbone_config, **{k: v for k, v in wanted.items() if hasattr(recipe.backbone_config, k)}
-        ),
+        backbone_config=replace(recipe.backbone_config, **taken(recipe.backbone_config, wanted.items())),
         linear=replace(
             recipe.linear,
             epochs=wanted.get("linear_epochs", recipe.linear.epochs),

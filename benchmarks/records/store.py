@@ -15,7 +15,7 @@ import json
 import typing
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -27,9 +27,6 @@ from benchmarks.runs import Run
 from protocols import PROTOCOLS
 from protocols.files import remove_leftovers, replacing, unwritable
 from protocols.pretrain import encoder_path
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 MALFORMED = (ValueError, TypeError, LookupError, AttributeError, RecursionError)  # what JSON of other shape raises
 LONG = ("history", "per_class", "points", "spec", "traceback")  # what a brief leaves out
@@ -149,15 +146,6 @@ class Store:
         if record and record["status"] == "failed":
             (self.records / f"{run_id}.json").unlink()
 
-    def all(self) -> dict[str, dict[str, Any]]:
-        """Every record by run id."""
-        found = {}
-        for path in sorted(self.records.glob("*.json")):
-            record = self.record(path.stem)
-            if record:
-                found[path.stem] = record
-        return found
-
     def brief(self, run_id: str) -> dict[str, Any] | None:
         """A record without what is LONG, and with the seed of its spec, if it has one; raises as `record` does."""
         record = self.record(run_id)
@@ -191,14 +179,6 @@ class Store:
         if isinstance(run, runs.Pretrain):
             return [encoder_path(folder, select) for select in typing.get_args(runs.Select)]
         return [folder / "scores.npz"] if scored(run) else []
-
-    def frame(self) -> pd.DataFrame:
-        """One row per record: run, kind, label, status, seconds and a column per metric."""
-        import pandas as pd  # slow to import, and only this table needs it
-
-        keys = ("run", "kind", "label", "status", "seconds")
-        rows = [{k: r.get(k) for k in keys} | r.get("metrics", {}) for r in self.all().values()]
-        return pd.DataFrame(rows, columns=None if rows else list(keys))
 
     # Scores
 

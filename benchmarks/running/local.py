@@ -11,7 +11,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Protocol
@@ -41,15 +41,6 @@ class Watcher(Protocol):
         ...
 
 
-@dataclass
-class Outcome:
-    """How every run ended."""
-
-    statuses: dict[str, str] = field(
-        default_factory=dict
-    )  # run id -> ok | failed | blocked | lost: reason | damaged: file
-
-
 def devices_of(device: str, gpus: int) -> list[str]:
     """Where workers may compute: every visible GPU for "cuda", otherwise what was asked for ("cpu", "cuda:1")."""
     return [f"cuda:{number}" for number in range(gpus)] if device == "cuda" and gpus > 1 else [device]
@@ -57,13 +48,16 @@ def devices_of(device: str, gpus: int) -> list[str]:
 
 def run_all(
     todo: list[Run], root: str, machine: Machine, jobs: int, watcher: Watcher, devices: Sequence[str] = ()
-) -> Outcome:
+) -> dict[str, str]:
     """Executes runs, given parents first, with up to `jobs` workers, spread evenly over `devices` (the machine's one).
 
     A dead worker's successor takes its device. A run that another process has claimed is asked for again until it is
     done there. KeyboardInterrupt (also from SIGTERM, see bench.py) stops the workers at once; what was saved stays.
+
+    Returns:
+        How every run ended, by its id: ok, failed, blocked, or lost or damaged with the reason.
     """
-    outcome = Outcome()
+    statuses: dict[str, str] = {}
     waiting = {run.id: run for run in todo}
     again: dict[str, float] = {}  # claimed elsewhere: when to ask again
     deaths: Counter[str] = Counter()
@@ -78,7 +72,7 @@ def run_all(
         ]
 
     def settle(run: Run, status: str) -> None:
-        outcome.statuses[run.id] = status
+        statuses[run.id] = status
         watcher.finished(run, status)
 
     try:
@@ -86,7 +80,7 @@ def run_all(
             while len(crew.busy) < jobs and (runs := ready()):
                 run = crew.choose(runs)
                 del waiting[run.id]
-                if all(outcome.statuses.get(parent.id, "ok") == "ok" for parent in run.parents):
+                if all(statuses.get(parent.id, "ok") == "ok" for parent in run.parents):
                     crew.give(run)
                 else:
                     settle(run, "blocked")
@@ -103,7 +97,7 @@ def run_all(
                     settle(run, message)
     finally:
         crew.kill()
-    return outcome
+    return statuses
 
 
 def _encoder(run: Run) -> str | None:

@@ -16,6 +16,7 @@ from rich.progress import Progress as Bars
 from rich.table import Column
 
 from benchmarks.durations import clock
+from benchmarks.pages.outcomes import last_line
 from benchmarks.planning.cost import cost
 from benchmarks.records.store import Store
 from benchmarks.runs import Run, label
@@ -111,7 +112,7 @@ class Reporter:
         if status == "ok":
             note = f"{_headline(record.get('metrics', {}))}  {record.get('seconds', 0.0):.1f} s"
         elif status == "failed":
-            note = f"FAILED: {record.get('error', '').splitlines()[-1]}"
+            note = f"FAILED: {last_line(record)}"
         else:
             note = status
         self._say(f"[{self.ended}/{self.total}] {label(run)}: {note}  ({self._left()})")

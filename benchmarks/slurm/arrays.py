@@ -20,6 +20,8 @@ JUDGING = STAGES[1:3]  # stages that follow a pretraining
 # Runs of a task: a pretraining is long; of encoders that are there already, many are judged in one task.
 BUNDLE = {"pretrain": 1, "evaluate": 16, "finetune": 1, "fuse": 1_000_000}
 
+MOST_TASKS = 1001  # MaxArraySize of a Slurm that nobody has told otherwise
+
 Task = tuple[Run, ...]
 Item = TypeVar("Item")
 
@@ -56,7 +58,7 @@ def stage_of(run: Run) -> str:
 def arrays_of(
     todo: Sequence[Run],
     bundle: Mapping[str, int] = BUNDLE,
-    limit: int = 1001,
+    limit: int = MOST_TASKS,
     queued: Mapping[str, str] | None = None,
 ) -> list[Array]:
     """The arrays of these runs, in the order in which they can be submitted.

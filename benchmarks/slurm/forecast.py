@@ -15,7 +15,7 @@ from benchmarks.durations import lasting
 from benchmarks.planning import rates
 from benchmarks.planning.cost import CORE, MACHINE, cost
 from benchmarks.runs import label
-from benchmarks.slurm.arrays import Array, arrays_of
+from benchmarks.slurm.arrays import MOST_TASKS, Array, arrays_of
 from benchmarks.slurm.simulate import STARTUP, Path, Schedule, critical_path, lives, simulate
 
 GPUS = (1, 8, 64, 512, 1024)
@@ -48,7 +48,7 @@ def forecast(arguments: argparse.Namespace, campaign: Campaign) -> list[str]:
         speeds = rates.speeds(rates.read(arguments.profile), campaign.settings, todo)
         source = f"samples/s from {short(arguments.profile)}"
     seconds = {run.id: cost(run, speeds) for run in todo}
-    arrays = arrays_of(todo, limit=arguments.max_array or 1001)
+    arrays = arrays_of(todo, limit=arguments.max_array or MOST_TASKS)
     startup = STARTUP if arguments.startup is None else arguments.startup
     delay, rate = arguments.queue_delay or 0.0, arguments.preemptions or 0.0
     path = critical_path(arrays, seconds, startup=startup, delay=delay)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.records.store import MALFORMED, StoreError, write_json
+from benchmarks.slurm.arrays import MOST_TASKS
 from benchmarks.slurm.cluster import ClusterError
 
 NEVER = "DependencyNeverSatisfied"  # squeue's reason for a job that will not start, where Slurm does not cancel it
@@ -146,7 +147,7 @@ def logs_of(root: Path) -> dict[str, str]:
 def most_tasks() -> int:
     """MaxArraySize: one more than the largest index of an array."""
     found = re.search(r"MaxArraySize\s*=\s*(\d+)", ask("scontrol", "show", "config"))
-    return int(found[1]) if found else 1001
+    return int(found[1]) if found else MOST_TASKS
 
 
 class Attempt(NamedTuple):

@@ -15,12 +15,12 @@ import submitit
 from submitit.core.utils import FailedJobError
 from submitit.slurm.slurm import SlurmExecutor
 
+from benchmarks.machine.workers import THREADS
 from benchmarks.slurm.arrays import Array
 from benchmarks.slurm.cluster import ClusterError, Request
 from benchmarks.slurm.job import work
 from benchmarks.slurm.queue import Submission, ask, folder_of
 
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 OPTIONS = ("partition", "account", "qos", "constraint", "gres", "nodelist", "exclude", "time", "mem", "cpus_per_task")
 
 

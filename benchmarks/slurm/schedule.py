@@ -6,7 +6,6 @@ image whose pixels hold the mean colour of what runs there.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path as File
 
@@ -47,11 +46,9 @@ def write(campaign: Campaign, schedules: Sequence[Schedule], path: Path, notes: 
     """Draws the schedules and writes <root>/figures/schedule-<tables>.png and .svg; returns the first."""
     tables = [spec.id for spec in campaign.specs]
     name = "all" if len(tables) > 6 else "-".join(tables)
-    chosen = campaign.settings
-    changed = [re.sub(r"[^\w.=-]", "-", f"{key}={value}") for key, value in chosen.overrides]
-    stem = "-".join(["schedule", name, *([] if chosen.recipe == "paper" else [chosen.recipe]), *changed])
+    stem = "-".join(["schedule", name, *campaign.settings.words])
     with style.settings():
-        return style.save(draw(schedules, path, chosen, notes), campaign.store.root / "figures", stem)[0]
+        return style.save(draw(schedules, path, campaign.settings, notes), campaign.store.root / "figures", stem)[0]
 
 
 def draw(schedules: Sequence[Schedule], path: Path, settings: Settings, notes: str) -> Figure:

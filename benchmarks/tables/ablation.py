@@ -24,12 +24,8 @@ def ablation(table: str, title: str, symbol: str, field: str, values: Iterable[A
     def cells(settings: Settings) -> Iterator[Cell]:
         for value in values:
             for column, (protocol, split) in COLUMNS.items():
-                pretrainings = [
-                    recipes.pretraining(settings, "skeattnclr", "ntu60", split, "joint", seed, **{field: value})
-                    for seed in settings.seeds
-                ]
-                runs = tuple(recipes.evaluation(settings, protocol, p, "ntu60", split) for p in pretrainings)
-                yield Cell(f"{value:g}", column, runs)
+                trained = recipes.pretrainings(settings, "skeattnclr", "ntu60", split, "joint", **{field: value})
+                yield Cell(f"{value:g}", column, recipes.judged(settings, protocol, trained, "ntu60", split))
 
     return TableSpec(
         id=table,

@@ -26,9 +26,5 @@ def linear(
     chosen: Settings, method: str, data: str, split: str, stream: str, backbone: str = "stgcn"
 ) -> tuple[Evaluate, ...]:
     """Linear evaluation of a pretraining on its own data, one per seed."""
-    return tuple(
-        recipes.evaluation(
-            chosen, "linear", recipes.pretraining(chosen, method, data, split, stream, seed, backbone), data, split
-        )
-        for seed in chosen.seeds
-    )
+    trained = recipes.pretrainings(chosen, method, data, split, stream, backbone)
+    return recipes.judged(chosen, "linear", trained, data, split)

@@ -17,11 +17,8 @@ def tuned(
     settings: Settings, protocol: str, method: str, data: str, split: str, stream: str, share: float = 0.1
 ) -> tuple[Evaluate, ...]:
     """Finetuning of a method, or of random weights for the row SCRATCH, one run per seed."""
-    runs = []
-    for seed in settings.seeds:
-        if method == SCRATCH:
-            encoder = recipes.untrained(settings, "supervised", data, stream, seed)
-        else:
-            encoder = recipes.pretraining(settings, method, data, split, stream, seed)
-        runs.append(recipes.evaluation(settings, protocol, encoder, data, split, share))
-    return tuple(runs)
+    if method == SCRATCH:
+        encoders = recipes.controls(settings, "supervised", data, stream)
+    else:
+        encoders = recipes.pretrainings(settings, method, data, split, stream)
+    return recipes.judged(settings, protocol, encoders, data, split, share)

@@ -1,7 +1,7 @@
 """Three streams as one: the fusions that a table shows, each weighting a run of its own (section 4.3, "3S").
 
-The releases sum scores and print the better of two weightings on the test set. Here equal weights are the table's cell,
-and a release's other weighting has a row of its own, so that nobody chooses in silence.
+The releases sum scores; SkeAttnCLR and HiCLR print the better of two weightings on the test set. Here equal weights are
+the table's cell, and a release's own weighting has a row of its own, so that nobody chooses in silence.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ WEIGHTS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
 NOTES = (
     "3S: sum of the scores of joint, bone and motion with weights 0.5, 0.5, 0.5.",
     "Released weights: SkeAttnCLR 0.5, 0.5, 0.4 cross-subject and 1, 0.2, 0.2 otherwise, AimCLR and HiCLR 0.6, 0.6, "
-    "0.4; their releases report the better of the two on the test set.",
+    "0.4; AimCLR's release has no others, the other two report the better of these and of equal weights on the test "
+    "set.",
 )
 
 

@@ -44,28 +44,20 @@ def cells(settings: Settings) -> Iterator[Cell]:
         yield Cell("Raw coordinates", f"KNN {heading}", (raw,), "nearest")
         yield Cell("Raw coordinates", f"Linear {heading}", (raw,), "logistic")
         encoders = {
-            row: [
-                recipes.untrained(settings, "skeletonclr", "irds", "joint", seed, calibrate) for seed in settings.seeds
-            ]
+            row: recipes.controls(settings, "skeletonclr", "irds", "joint", calibrate)
             for row, calibrate in CONTROLS.items()
         } | {
-            row: [
-                recipes.pretraining(settings, method, "irds", _trained_on(method, split), "joint", seed)
-                for seed in settings.seeds
-            ]
+            row: recipes.pretrainings(settings, method, "irds", _trained_on(method, split), "joint")
             for row, method in METHODS.items()
         }
         for row, choices in encoders.items():
             for name, (protocol, changes) in COLUMNS.items():
-                runs = tuple(
-                    recipes.evaluation(settings, protocol, encoder, "irds", split, **changes) for encoder in choices
-                )
+                runs = recipes.judged(settings, protocol, choices, "irds", split, **changes)
                 yield Cell(row, f"{name} {heading}", runs)
             if split not in TUNED or row == CALIBRATED:
                 continue  # BatchNorm follows the batches from the first one on: calibration has no part in it
             for name, protocol in TUNING.items():
-                evaluations = (recipes.evaluation(settings, protocol, encoder, "irds", split) for encoder in choices)
-                yield Cell(row, f"{name} {heading}", tuple(evaluations))
+                yield Cell(row, f"{name} {heading}", recipes.judged(settings, protocol, choices, "irds", split))
 
 
 def _trained_on(method: str, split: str) -> str:

@@ -19,16 +19,8 @@ def cells(settings: Settings) -> Iterator[Cell]:
         for heading, protocol in PROTOCOLS.items():
             for target, data in TARGETS.items():
                 for split in ("xsub", "xview"):  # of both data sets
-                    runs = tuple(
-                        recipes.evaluation(
-                            settings,
-                            protocol,
-                            recipes.pretraining(settings, method, "ntu60", split, "joint", seed),
-                            data,
-                            split,
-                        )
-                        for seed in settings.seeds
-                    )
+                    trained = recipes.pretrainings(settings, method, "ntu60", split, "joint")
+                    runs = recipes.judged(settings, protocol, trained, data, split)
                     yield Cell(row, f"{heading} {target} {split}", runs)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import methods
 from benchmarks import recipes
@@ -32,22 +32,19 @@ FUSED = ("SkeletonCLR", "AimCLR", "HiCLR", "SkeleMixCLR", "Ours")
 RANDOM, SUPERVISED = "Random", "Supervised"  # controls: what no training gives, and what labels give
 
 
-def encoders(settings: Settings, row: str, data: str, split: str, stream: str) -> list[Pretrain | Untrained]:
+def encoders(settings: Settings, row: str, data: str, split: str, stream: str) -> Sequence[Pretrain | Untrained]:
     """What a row evaluates, one per seed: pretrained encoders, or for a control random ones."""
     if row == RANDOM:
-        return [recipes.untrained(settings, "skeletonclr", data, stream, seed, True) for seed in settings.seeds]
+        return recipes.controls(settings, "skeletonclr", data, stream, calibrate=True)
     method = "supervised" if row == SUPERVISED else METHODS[row]
-    return [recipes.pretraining(settings, method, data, split, stream, seed) for seed in settings.seeds]
+    return recipes.pretrainings(settings, method, data, split, stream)
 
 
 def cells(settings: Settings) -> Iterator[Cell]:
     """Rows <method>/J, then <method>/3S; also where the paper has no number, as the runs are there."""
     linear = {
         (row, column): {
-            stream: tuple(
-                recipes.evaluation(settings, "linear", encoder, data, split)
-                for encoder in encoders(settings, row, data, split, stream)
-            )
+            stream: recipes.judged(settings, "linear", encoders(settings, row, data, split, stream), data, split)
             for stream in (STREAMS if row in FUSED else STREAMS[:1])
         }
         for row in (*METHODS, RANDOM, SUPERVISED)

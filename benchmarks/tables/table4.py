@@ -16,8 +16,8 @@ def cells(settings: Settings) -> Iterator[Cell]:
     """One row per method and control; the pretrainings are those of Table 3."""
     for row in ROWS:
         for column, (data, split) in COLUMNS.items():
-            judged = encoders(settings, row, data, split, "joint")
-            yield Cell(row, column, tuple(recipes.evaluation(settings, "knn", e, data, split) for e in judged))
+            chosen = encoders(settings, row, data, split, "joint")
+            yield Cell(row, column, recipes.judged(settings, "knn", chosen, data, split))
 
 
 SPEC = TableSpec(

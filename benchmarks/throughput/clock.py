@@ -27,14 +27,14 @@ def times(calls: Mapping[Name, Callable[[], object]], device: str, seconds: floa
     for _ in range(2):
         for call in calls.values():
             sample(call)
-    _wait(device)
+    wait(device)
     round_seconds = (time.perf_counter() - started) / 2
     rounds = int(np.clip(seconds / max(round_seconds, 1e-9), FEWEST, MOST))
     found: dict[Name, list[Callable[[], float]]] = {name: [] for name in calls}
     for _ in range(rounds):
         for name, call in calls.items():
             found[name].append(sample(call))
-    _wait(device)
+    wait(device)
     return {name: [read() for read in reads] for name, reads in found.items()}
 
 
@@ -44,7 +44,8 @@ def percentiles(milliseconds: list[float]) -> tuple[float, float, float]:
     return float(p20), float(p50), float(p80)
 
 
-def _wait(device: str) -> None:
+def wait(device: str) -> None:
+    """Until a GPU has done what it was given; a CPU has."""
     if device.startswith("cuda"):
         torch.cuda.synchronize()
 

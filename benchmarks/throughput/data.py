@@ -50,7 +50,8 @@ def write_sample(folder: Path, count: int) -> None:
     """
     x, _ = synthetic.generate("ntu60", "smoke", 40)
     rng = np.random.default_rng(0)
-    names = ntu_names.expected("ntu60")[:: len(ntu_names.expected("ntu60")) // count][:count]
+    every = ntu_names.expected("ntu60")
+    names = every[:: len(every) // count][:count]
     for number, name in enumerate(names):
         clip = np.resize(x[number % len(x)].transpose(1, 0, 2, 3), (40 + number % 81, 3, 25, 2)).transpose(1, 0, 2, 3)
         seen = clip + rng.normal(scale=0.003, size=clip.shape) + np.array([0.0, 0.0, 3.0])[:, None, None, None]
@@ -61,8 +62,12 @@ def write_sample(folder: Path, count: int) -> None:
 def measure(raw: Path | None, count: int, jobs: int, say: Callable[[str], None]) -> tuple[list[Rate], str]:
     """Rates of both readers on `count` files: below `raw`, or made here. Returns them and what the files are.
 
-    Raises ValueError when the two readers disagree about a file, and FileNotFoundError for a `raw` without files.
+    Raises ValueError when the two readers disagree about a file or for more files than can be made, and
+    FileNotFoundError for a `raw` without files.
     """
+    most = len(ntu_names.expected("ntu60"))
+    if raw is None and count > most:
+        raise ValueError(f"--files {count}: at most {most} are made here, the names of NTU RGB+D 60; or give --raw DIR")
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "raw"
         folder.mkdir()

@@ -21,6 +21,7 @@ import torch
 import methods
 from backbones import STGCN
 from benchmarks.machine import hardware, workers
+from benchmarks.throughput.clock import wait
 from benchmarks.throughput.evaluation_forms import (
     KS,
     OURS,
@@ -72,8 +73,7 @@ def in_turn(calls: dict[str, Callable[[], object]], rounds: int, device: str) ->
         for name, call in calls.items():
             started = time.perf_counter()
             call()
-            if device.startswith("cuda"):
-                torch.cuda.synchronize()
+            wait(device)
             seconds[name].append(time.perf_counter() - started)
     return seconds
 

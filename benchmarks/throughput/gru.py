@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from backbones.bigru import INPUT, BiGRU, ForwardPairs
 from backbones.recurrence import run_gru
 from benchmarks.machine import hardware
+from benchmarks.throughput.clock import wait
 from benchmarks.throughput.frame_by_frame import FrameByFrame
 from benchmarks.throughput.page import write
 
@@ -46,10 +47,10 @@ def measure(
     seconds: dict[str, list[float]] = {}
     for turn in range(1 + rounds):  # the first warms up
         for name, form in forms(config.hidden_size, config.layers, device).items():
-            _wait(device)
+            wait(device)
             started = time.perf_counter()
             form(x).square().mean().backward()
-            _wait(device)
+            wait(device)
             spent = time.perf_counter() - started
             if turn:
                 seconds.setdefault(name, []).append(spent)
@@ -65,11 +66,6 @@ def measure(
         }
         for name, spent in seconds.items()
     )
-
-
-def _wait(device: str) -> None:
-    if device.startswith("cuda"):
-        torch.cuda.synchronize()
 
 
 def profile(device: str, batch: int, rounds: int, threads: int, out: Path, say: Callable[[str], None]) -> Path:

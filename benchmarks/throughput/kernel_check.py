@@ -10,11 +10,11 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from benchmarks.records.provenance import REPO
 from benchmarks.throughput.ceilings import kinds_of, rounding
 from benchmarks.throughput.kernel_cases import Case, Compute, Inputs, computing, exact, forms_of, make, wrong
 from methods.kernels import Form
@@ -24,7 +24,6 @@ Faults = dict[tuple[Case, str, Form], str | None]  # by case, kind of products a
 SMALL = Case("small", 2, 40, 64, 4)
 SANITIZER = "compute-sanitizer"
 SANITIZER_SECONDS = 90
-REPO = Path(__file__).resolve().parents[2]
 
 
 def fault(compute: Compute, inputs: Inputs, want: dict[str, Tensor]) -> str | None:

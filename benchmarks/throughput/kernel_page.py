@@ -31,8 +31,10 @@ COLORS = {
 
 
 def write(stem: Path, device: str, found: pd.DataFrame, sentences: list[str]) -> Path:
-    """Writes stem.csv, .md, .png and .svg; returns the page."""
+    """Writes stem.csv and .md, and where a form was timed .png and .svg; returns the page."""
     stem.parent.mkdir(parents=True, exist_ok=True)
+    lacking = [column for column in (*KEY, *FIGURES, "note") if column not in found]  # when time was over at once
+    found = found.reindex(columns=[*found.columns, *lacking])
     found.map(_rounded).to_csv(stem.with_name(f"{stem.name}.csv"), index=False, lineterminator="\n")
     found = read(stem.with_name(f"{stem.name}.csv"))
     on_gpu = device.startswith("cuda")
@@ -43,6 +45,7 @@ def write(stem: Path, device: str, found: pd.DataFrame, sentences: list[str]) ->
         "no figure here says anything about a GPU. The Triton kernels are not timed (an interpreter's time means "
         "nothing), and have not run on a GPU yet: tests run them in Triton's interpreter and compile them for one."
     )
+    shown = bool(found["of the roofline"].notna().any())
     where = f"{hardware.name(device)}, PyTorch {torch.__version__}"
     text = [
         f"`python bench.py profile kernels --device {device.partition(':')[0]}` on {where}. {clock} Forms take turns, "
@@ -51,14 +54,14 @@ def write(stem: Path, device: str, found: pd.DataFrame, sentences: list[str]) ->
         "The roofline's fraction is the time of that least at this run's own ceilings (below), the largest of the "
         "three, over the time measured; it can pass 1 where a small shape stays in a cache.",
         *sentences,
-        f"![roofline]({stem.name}.png)",
-        _fastest(found),
+        *([f"![roofline]({stem.name}.png)", _fastest(found)] if shown else []),
         *_tables(found),
     ]
     page = stem.with_name(f"{stem.name}.md")
     page.write_text("# Attention mask and mask pooling\n\n" + "\n\n".join(text) + "\n", encoding="utf-8")
-    with style.settings():
-        style.save(picture(found, where), stem.parent, stem.name)
+    if shown:
+        with style.settings():
+            style.save(picture(found, where), stem.parent, stem.name)
     return page
 
 

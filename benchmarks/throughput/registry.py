@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks.machine import hardware
+from benchmarks.machine import hardware, limits
 from benchmarks.recipes import Settings
 from benchmarks.throughput import data, evaluation, gru, hours, kernels, overhead, step, train, views
 
 
 def measure(arguments: argparse.Namespace, device: str, say: Callable[[str], None]) -> Iterator[Path]:
     """Runs the profile that the command line names; gives each page as soon as it is written."""
-    out, cores = arguments.out / "throughput", os.cpu_count() or 1
+    out, cores = arguments.out / "throughput", limits.cores()
     match arguments.profile:
         case "data":
             if arguments.part != "views":

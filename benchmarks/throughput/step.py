@@ -28,6 +28,7 @@ from benchmarks.recipes import Settings
 from benchmarks.running.execute import build_method
 from benchmarks.runs import Pretrain
 from benchmarks.throughput import plain_views
+from benchmarks.throughput.clock import wait
 from benchmarks.throughput.operations import KINDS, OTHER, by_kind
 from benchmarks.throughput.page import write
 from benchmarks.throughput.plain_step import Training, batches, plain
@@ -198,8 +199,7 @@ def _seconds(call: Callable[[], object], device: str) -> float:
     gc.collect()
     started = time.perf_counter()
     call()
-    if device.startswith("cuda"):
-        torch.cuda.synchronize()
+    wait(device)
     return time.perf_counter() - started
 
 

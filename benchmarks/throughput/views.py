@@ -27,6 +27,7 @@ from backbones.stgcn import STGCN
 from benchmarks.datasets.standin import synthetic
 from benchmarks.machine import hardware
 from benchmarks.throughput import plain_views
+from benchmarks.throughput.clock import wait
 from benchmarks.throughput.page import write
 from methods import Method
 from methods.skeattnclr import SkeAttnCLR
@@ -102,7 +103,7 @@ def turns(place: Place, x: np.ndarray, device: str) -> dict[str, Callable[[int],
         for step in range(steps):
             first = step * place.batch % (len(order) - place.batch + 1)
             made.views(resident.index_select(0, order[first : first + place.batch]), generator)
-        _wait(device)
+        wait(device)
 
     def plainly(workers: int, lean: bool) -> Callable[[int], None]:
         kept: dict[int, DataLoader[Any]] = {}  # the last: its workers live on from turn to turn
@@ -114,7 +115,7 @@ def turns(place: Place, x: np.ndarray, device: str) -> dict[str, Callable[[int],
                 kept[steps] = plain_views.loader(data, place.batch, steps, workers)
             for _ in plain_views.views(kept[steps], device):
                 pass
-            _wait(device)
+            wait(device)
 
         return turn
 
@@ -160,11 +161,6 @@ def _steps(turn: Callable[[int], None]) -> int:
     """So many batches that a turn takes about SECONDS."""
     turn(FEWEST)
     return max(FEWEST, round(FEWEST * SECONDS / _seconds(turn, FEWEST)))
-
-
-def _wait(device: str) -> None:
-    if device.startswith("cuda"):
-        torch.cuda.synchronize()
 
 
 def profile(device: str, cores: int, out: Path, say: Callable[[str], None]) -> Path:

@@ -1,18 +1,22 @@
-"""Numbers measured on different data never meet in one table."""
+"""Numbers measured on different data never meet in one table; what a round leaves is done in the next."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 
+from benchmarks import campaign as campaigns
 from benchmarks.campaign import Campaign
 from benchmarks.datasets import store as prepared
 from benchmarks.recipes import Settings
 from benchmarks.records.store import StoreError
-from benchmarks.runs import Fuse
+from benchmarks.running.execute import Machine
+from benchmarks.runs import Fuse, Run
 from benchmarks.tables import TABLES
 from tests.benchmarks.datasets import toy
 
@@ -48,3 +52,26 @@ def test_same_data_are_fine_other_data_are_refused(tmp_path: Path) -> None:
     write(campaign, second, 1)
     with pytest.raises(StoreError, match="were measured on different files of irds at 16 frames"):
         campaign.check_data()
+
+
+def test_rounds_after_damage_keep_the_option_and_try_no_failure_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    campaign = Campaign([TABLES["7"]], Settings(scale="smoke"), tmp_path, tmp_path)
+    campaign.store.prepare()
+    again, fails, fine = campaign.todo()[:3]
+    for run in (again, fails):
+        campaign.store.write_record({"run": run.id, "status": "failed", "error": "earlier"})
+    rounds: list[list[str]] = []
+    answers = [{again.id: "damaged: its checkpoint", fails.id: "failed", fine.id: "ok"}, {again.id: "ok"}]
+
+    def pretend(todo: list[Run], *_: Any) -> dict[str, str]:
+        rounds.append([run.id for run in todo])
+        return answers[len(rounds) - 1]
+
+    monkeypatch.setattr(campaigns, "run_all", pretend)
+    campaign.execute(partial(campaign.todo, True), 1, Machine(str(tmp_path)), Console(quiet=True))
+    assert len(rounds) == 2
+    assert {again.id, fails.id} <= set(rounds[0])
+    assert again.id in rounds[1]
+    assert fails.id not in rounds[1]

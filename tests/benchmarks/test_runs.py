@@ -96,6 +96,17 @@ def test_another_revision_is_another_run(monkeypatch: pytest.MonkeyPatch) -> Non
         runs.from_spec(spec)
 
 
+def test_another_calibration_is_another_control_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = everything("paper", "smoke")
+    controls = {run_id for run_id, run in before.items() if "BN calibrated" in runs.label(run)}
+    spec = before[next(iter(controls))].spec()
+    assert spec["encoder"]["revisions"].keys() == {"backbone", "calibration"}
+    monkeypatch.setattr(runs, "CALIBRATION", runs.CALIBRATION + 1)
+    assert before.keys() - everything("paper", "smoke").keys() == controls
+    with pytest.raises(ValueError, match="made with revisions"):
+        runs.from_spec(spec)
+
+
 def test_unknown_fields_and_kinds_are_refused() -> None:
     spec = next(iter(everything("paper", "smoke").values())).spec()
     with pytest.raises(ValueError, match="has no field"):

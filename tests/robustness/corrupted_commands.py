@@ -19,8 +19,8 @@ from benchmarks.running.execute import Machine, execute
 from benchmarks.runs import Evaluate, Pretrain
 from tests.robustness.corruption import Tally
 from tests.robustness.damage import DAMAGES, swap
+from tests.robustness.folder import REPO
 
-REPO = Path(__file__).resolve().parents[2]
 WORDS = ["run", "--method", "skeattnclr", "--scale", "smoke", "--seeds", "2", "--jobs", "2", "--set", "epochs=2"]
 KINDS = ("encoder", "checkpoint", "record", "spec.json", "log.jsonl")
 

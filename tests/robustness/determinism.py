@@ -28,10 +28,10 @@ from benchmarks import recipes
 from benchmarks.campaign import Campaign
 from benchmarks.choices import PROTOCOLS
 from benchmarks.recipes import Settings
-from benchmarks.running.execute import REPO, Machine
+from benchmarks.running.execute import Machine
 from benchmarks.tables import Cell, TableSpec
 from methods import METHODS
-from tests.robustness.folder import contents, differences
+from tests.robustness.folder import REPO, contents, differences
 
 MODULE = "tests.robustness.determinism"
 CACHE = "/overview.json"  # knows inodes and times
@@ -97,7 +97,7 @@ def fill(rows: Sequence[str], out: Path, jobs: int, backward: bool, fresh: bool)
     campaign = Campaign([spec(rows[::-1] if backward else rows)], settings, out, Path(machine.data))
     todo = campaign.todo()
     for runs in [[run] for run in todo] if fresh else [todo]:
-        campaign.execute(runs, jobs, machine, console)
+        campaign.execute(lambda runs=runs: runs, jobs, machine, console)
     Campaign([spec(rows)], settings, out, Path(machine.data)).write()
 
 

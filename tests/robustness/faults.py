@@ -20,9 +20,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.robustness.damage import cut, replace_by_noise
+from tests.robustness.folder import REPO
 from tests.robustness.processes import alive, kill, workers_of
 
-REPO = Path(__file__).resolve().parents[2]
 COMMAND = (sys.executable, "bench.py", "run", "--table", "7", "--scale", "smoke", "--jobs", "1", "--retry-failed")
 KINDS = ("kill parent", "kill worker", "stop", "full disk", "damage", "none")
 ATTEMPTS = 12  # of a cycle, the last ones undisturbed: then it counts as stuck

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+REPO = Path(__file__).resolve().parents[2]
 OWN = ("seconds", "finished", "digest", "samples_per_second")  # what two runs of the same work may differ in
 
 

@@ -24,10 +24,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.robustness.folder import contents, differences
+from tests.robustness.folder import REPO, contents, differences
 from tests.robustness.processes import workers_of
 
-REPO = Path(__file__).resolve().parent.parent.parent
 TABLE = ["run", "--table", "7", "--scale", "smoke", "--jobs", "2"]
 ONE = ["run", "--method", "skeattnclr", "--scale", "smoke", "--jobs", "1", "--set", "epochs=3"]
 COMMANDS = {

@@ -24,8 +24,8 @@ from benchmarks.records.store import Store
 from benchmarks.runs import Evaluate, Pretrain, Run
 from benchmarks.tables import TABLES
 from benchmarks.throughput import filled
+from tests.robustness.folder import REPO
 
-REPO = Path(__file__).resolve().parents[2]
 SCALE = "smoke"
 ERRORS = (  # with numbers and ids that differ from run to run, as real ones have
     "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate {n} MiB. GPU 0 has {n}.{n} GiB free.",

@@ -31,8 +31,8 @@ from benchmarks.datasets.convert import convert
 from benchmarks.datasets.rules import NTU60_TRAIN
 from benchmarks.datasets.source import Clip, Loaded, Source
 from benchmarks.recipes import Settings
-from benchmarks.records.provenance import environment
-from benchmarks.running.execute import REPO, build_method
+from benchmarks.records.provenance import REPO, environment
+from benchmarks.running.execute import build_method
 from protocols import PROTOCOLS, Context, Splits
 from protocols.features import calibrate
 from protocols.pretrain import pretrain

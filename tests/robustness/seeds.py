@@ -22,8 +22,7 @@ from scipy import stats
 
 from benchmarks.recipes import Settings
 from benchmarks.tables import TABLES, Cell
-
-REPO = Path(__file__).resolve().parents[2]
+from tests.robustness.folder import REPO
 
 
 class Found(NamedTuple):

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.robustness.determinism import ALL, REPO, compare
-from tests.robustness.folder import contents, differences
+from tests.robustness.determinism import ALL, compare
+from tests.robustness.folder import REPO, contents, differences
 
 ROWS = ["skeattnclr/stgcn"]
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.robustness.kill import REPO
+from tests.robustness.folder import REPO
 
 
 def disk(*words: str) -> None:

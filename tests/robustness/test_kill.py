@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.machine import workers
-from tests.robustness.kill import GO_ON, LEAVE, REPO, STOPPED, Trials
+from tests.robustness.folder import REPO
+from tests.robustness.kill import GO_ON, LEAVE, STOPPED, Trials
 
 SWALLOWS = """
 import bench, time

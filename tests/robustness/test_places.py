@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.robustness.kill import REPO
+from tests.robustness.folder import REPO
 from tests.robustness.places import SCENES
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.robustness.faults import REPO, Disturber, table_of
+from tests.robustness.faults import Disturber, table_of
+from tests.robustness.folder import REPO
 from tests.robustness.processes import Sample, trend
 from tests.robustness.soak import LongCampaign
 

@@ -27,8 +27,7 @@ from benchmarks.datasets import parts, store
 from benchmarks.datasets.convert import convert
 from benchmarks.datasets.source import BadClip, Clip, Loaded, Source
 from tests.benchmarks.datasets import toy
-
-REPO = Path(__file__).resolve().parents[3]
+from tests.conftest import REPO
 
 
 def clips(count: int = 4, bad: tuple[int, ...] = ()) -> Iterator[tuple[dict[str, Any], np.ndarray | str]]:

@@ -218,6 +218,19 @@ def test_no_mounts_are_known() -> None:
     assert look.mount_of(Path("/etc"), "") == ("", [""])
 
 
+def test_nobody_waits_long_for_a_question_to_slurm(monkeypatch: pytest.MonkeyPatch) -> None:
+    patience: dict[str, float | None] = {}
+
+    def ask(*words: str, **given: float) -> str:
+        patience[words[0]] = given.get("patience")
+        return ""
+
+    monkeypatch.setattr(look, "ask", ask)
+    monkeypatch.setattr(look.shutil, "which", lambda name: f"/usr/bin/{name}")
+    look._slurm()
+    assert patience == dict.fromkeys(("sbatch", "scontrol", "sinfo"), look.PATIENCE)
+
+
 def test_partitions_are_read_from_sinfo() -> None:
     text = "debug*|up|2|idle\ndebug*|up|1|down*\na|b|down|4|idle\nold|up|3|drained\nbusy|up|1|allocated\n"
     assert look.partitions(text) == [

@@ -19,7 +19,7 @@ from benchmarks.planning.plan import Plan
 from benchmarks.recipes import Settings
 from benchmarks.records.store import Store
 from benchmarks.running.execute import Machine
-from benchmarks.running.local import Outcome, devices_of, run_all
+from benchmarks.running.local import devices_of, run_all
 from benchmarks.runs import Pretrain, Run
 from benchmarks.tables import TABLES
 from protocols import Progress
@@ -54,15 +54,17 @@ def test_by_default_a_job_per_gpu(
 ) -> None:
     asked: list[tuple[int, list[str]]] = []
 
-    def watch(todo: list[Run], root: str, machine: Machine, jobs: int, watcher: Any, devices: list[str]) -> Outcome:
+    def watch(
+        todo: list[Run], root: str, machine: Machine, jobs: int, watcher: Any, devices: list[str]
+    ) -> dict[str, str]:
         asked.append((jobs, devices))
-        return Outcome()
+        return {}
 
     monkeypatch.setattr(campaigns, "run_all", watch)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
     monkeypatch.setattr(limits, "cores", lambda: 5)
     campaign = Campaign([TABLES["7"]], SMOKE, tmp_path, tmp_path)
-    campaign.execute(campaign.todo(), jobs, Machine(str(tmp_path), device), Console(quiet=True))
+    campaign.execute(campaign.todo, jobs, Machine(str(tmp_path), device), Console(quiet=True))
     assert asked == [expected]
 
 
@@ -91,9 +93,9 @@ def test_workers_are_spread_and_a_successor_takes_the_device_of_the_dead(tmp_pat
     for run in todo:
         store.write_spec(run)
     watcher = Once(store, todo[0].id)
-    outcome = run_all(todo, str(tmp_path), Machine(), 3, watcher, ["cpu:0", "cpu:1"])
+    statuses = run_all(todo, str(tmp_path), Machine(), 3, watcher, ["cpu:0", "cpu:1"])
     assert watcher.killed
-    assert outcome.statuses == watcher.ended == {run.id: "ok" for run in todo}
+    assert statuses == watcher.ended == {run.id: "ok" for run in todo}
     records = [store.record(run.id) or {} for run in todo]
     assert [record["environment"]["device"] for record in records] == ["cpu:0", "cpu:1", "cpu:0"]
     assert [record["run"] for record in records] == [run.id for run in todo], "where it ran is not part of what it is"

@@ -64,9 +64,9 @@ def test_a_killed_worker_is_replaced_and_the_run_done_again(table: tuple[Store, 
             kill_owner(store, run)
 
     notes = Notes(store, once)
-    outcome = run_all(todo, str(store.root), Machine(), 1, notes)
+    statuses = run_all(todo, str(store.root), Machine(), 1, notes)
     assert killed
-    assert outcome.statuses == {run.id: "ok" for run in todo}
+    assert statuses == {run.id: "ok" for run in todo}
     assert [run.id for run, _ in notes.ended] == [run.id for run in todo]
 
 
@@ -78,11 +78,11 @@ def test_a_run_that_kills_every_worker_is_lost_and_its_child_blocked(table: tupl
     runs = [long, replace(todo[1], encoder=long)]
     for run in runs:
         store.write_spec(run)
-    outcome = run_all(runs, str(store.root), Machine(), 2, Notes(store, kill_owner))
-    first, second = (outcome.statuses[run.id] for run in runs)
+    statuses = run_all(runs, str(store.root), Machine(), 2, Notes(store, kill_owner))
+    first, second = (statuses[run.id] for run in runs)
     assert first == f"lost: its worker died (exit code {-signal.SIGKILL})"
     assert second == "blocked"
-    assert store.all() == {}
+    assert store.briefs() == {}
 
 
 def test_a_run_that_raises_is_recorded_and_its_child_blocked(table: tuple[Store, list[Run]]) -> None:
@@ -93,8 +93,8 @@ def test_a_run_that_raises_is_recorded_and_its_child_blocked(table: tuple[Store,
     runs = [poisoned, replace(todo[1], encoder=poisoned)]
     for run in runs:
         store.write_spec(run)
-    outcome = run_all(runs, str(store.root), Machine(), 1, Notes(store))
-    assert outcome.statuses == {runs[0].id: "failed", runs[1].id: "blocked"}
+    statuses = run_all(runs, str(store.root), Machine(), 1, Notes(store))
+    assert statuses == {runs[0].id: "failed", runs[1].id: "blocked"}
     record = store.record(runs[0].id)
     assert record is not None
     assert "the loss is not finite in epoch 1" in record["error"]
@@ -104,11 +104,11 @@ def test_a_damaged_file_is_no_result_and_is_set_aside(table: tuple[Store, list[R
     store, todo = table
     checkpoint = store.folder(todo[0].id) / "checkpoint.pt"
     checkpoint.write_bytes(b"no checkpoint")
-    outcome = run_all(todo, str(store.root), Machine(), 1, Notes(store))
-    assert "it is called checkpoint.pt.damaged now" in outcome.statuses[todo[0].id]
-    assert store.all() == {}
+    statuses = run_all(todo, str(store.root), Machine(), 1, Notes(store))
+    assert "it is called checkpoint.pt.damaged now" in statuses[todo[0].id]
+    assert store.briefs() == {}
     assert not checkpoint.exists()
-    assert set(run_all(todo, str(store.root), Machine(), 1, Notes(store)).statuses.values()) == {"ok"}
+    assert set(run_all(todo, str(store.root), Machine(), 1, Notes(store)).values()) == {"ok"}
 
     evaluation = store.records / f"{todo[1].id}.json"
     for encoder in store.products(todo[0]):
@@ -116,9 +116,9 @@ def test_a_damaged_file_is_no_result_and_is_set_aside(table: tuple[Store, list[R
         encoder.write_bytes(encoder.read_bytes()[:100])
         plan = Plan(Settings(scale="smoke"), {"7": [Cell("", "", (todo[1],))]})
         assert plan.todo(store) == [todo[1]]
-        outcome = run_all(plan.todo(store), str(store.root), Machine(), 1, Notes(store))
+        statuses = run_all(plan.todo(store), str(store.root), Machine(), 1, Notes(store))
         if encoder.name == "encoder-best-knn.safetensors":  # the one that this table selects
-            assert "is damaged" in outcome.statuses[todo[1].id]
+            assert "is damaged" in statuses[todo[1].id]
         encoder.unlink(missing_ok=True)  # one that was read is set aside already
         assert plan.todo(store) == ([todo[0], todo[1]] if not evaluation.exists() else [])
         run_all([todo[0], todo[1]], str(store.root), Machine(), 1, Notes(store))
@@ -128,9 +128,9 @@ def test_a_damaged_file_is_no_result_and_is_set_aside(table: tuple[Store, list[R
 def test_a_vanished_spec_is_the_machines_fault_and_leaves_no_record(table: tuple[Store, list[Run]]) -> None:
     store, todo = table
     (store.folder(todo[0].id) / "spec.json").unlink()
-    outcome = run_all(todo, str(store.root), Machine(), 1, Notes(store))
-    assert outcome.statuses[todo[0].id].startswith(f"lost: there is no run {todo[0].id}")
-    assert store.all() == {}
+    statuses = run_all(todo, str(store.root), Machine(), 1, Notes(store))
+    assert statuses[todo[0].id].startswith(f"lost: there is no run {todo[0].id}")
+    assert store.briefs() == {}
 
 
 def test_a_run_claimed_elsewhere_is_waited_for(table: tuple[Store, list[Run]]) -> None:
@@ -147,8 +147,8 @@ def test_a_run_claimed_elsewhere_is_waited_for(table: tuple[Store, list[Run]]) -
     import threading
 
     threading.Timer(6.0, lambda: claim.__exit__(None, None, None)).start()
-    outcome = run_all(todo, str(store.root), Machine(), 1, Release(store))
-    assert set(outcome.statuses.values()) == {"ok"}
+    statuses = run_all(todo, str(store.root), Machine(), 1, Release(store))
+    assert set(statuses.values()) == {"ok"}
 
 
 def chains(first: Run, judged: Run) -> list[Run]:
@@ -165,7 +165,7 @@ def test_a_free_worker_goes_on_with_the_encoder_that_it_knows(table: tuple[Store
     for run in runs:
         store.write_spec(run)
     notes = Notes(store)
-    assert set(run_all(runs, str(store.root), Machine(), 1, notes).statuses.values()) == {"ok"}
+    assert set(run_all(runs, str(store.root), Machine(), 1, notes).values()) == {"ok"}
     assert [runs.index(run) for run, _ in notes.ended] == [0, 2, 4, 1, 3, 5], "else 0 to 5"
 
 

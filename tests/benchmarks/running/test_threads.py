@@ -12,7 +12,6 @@ from benchmarks import campaign
 from benchmarks.machine import limits
 from benchmarks.records.store import Store
 from benchmarks.running.execute import Machine
-from benchmarks.running.local import Outcome
 
 ONE = ["run", "--method", "skeletonclr", "--scale", "smoke", "--protocol", "knn", "--device", "cpu"]
 
@@ -20,7 +19,7 @@ ONE = ["run", "--method", "skeletonclr", "--scale", "smoke", "--protocol", "knn"
 def test_the_record_says_how_many_threads_the_worker_had(tmp_path: Path) -> None:
     words = [*ONE, "--set", "epochs=0", "--out", str(tmp_path), "--threads", "2", "--jobs", "1"]
     assert bench.main(words) == 0
-    records = Store(tmp_path / "smoke").all().values()
+    records = Store(tmp_path / "smoke").briefs().values()
     assert [record["environment"]["threads"] for record in records] == [2, 2]
 
 
@@ -32,9 +31,9 @@ def test_workers_share_the_cores(
 ) -> None:
     seen: list[tuple[Machine, int]] = []
 
-    def stand_in(todo: Any, root: str, machine: Machine, jobs: int, *rest: Any) -> Outcome:
+    def stand_in(todo: Any, root: str, machine: Machine, jobs: int, *rest: Any) -> dict[str, str]:
         seen.append((machine, jobs))
-        return Outcome()
+        return {}
 
     monkeypatch.setattr(campaign, "run_all", stand_in)
     monkeypatch.setattr(limits, "cores", lambda: 8)

@@ -72,7 +72,7 @@ def test_told_to_leave_it_saves_and_comes_back_where_it_was(task: Task) -> None:
     task.leave = Told(None)
     with pytest.raises(Requeued):
         task.do()
-    assert task.store.all() == {}
+    assert task.store.briefs() == {}
     assert len(log.read_text().splitlines()) == 1
     again = Task(task.root, "pretrain-1", 0, "7_0", Attempt(1, None))
     again.do()

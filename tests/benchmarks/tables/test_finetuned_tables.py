@@ -85,7 +85,9 @@ def test_released_settings_of_the_others() -> None:
         return finetuning("official", method, "ntu60", "xsub", "joint", None, share)
 
     assert (found("hiclr").batchnorm, found("hiclr").epochs, found("hiclr").warmup) == ("batch", 70, 5)
+    assert [found("hiclr").rate(epoch, []) for epoch in (28, 29, 53, 54)] == pytest.approx([0.1, 0.01, 0.01, 0.001])
     assert (found("skelemixclr").sgd.nesterov, found("skelemixclr").warmup) == (True, 10)
+    assert [found("skelemixclr", share).epochs for share in (None, 0.01, 0.1)] == [110, 150, 150]
     assert (found("skelemixclr", 0.01).sgd.lr, found("skelemixclr", 0.01).sgd.weight_decay) == (0.05, 0.0)
     assert found("skelemixclr", 0.1).sgd.milestones == (80,)
     assert found("aimclr").sgd.lr == 0.1
@@ -131,5 +133,5 @@ def test_the_header_says_how_was_finetuned_and_how_many_labels_there_were() -> N
     assert "semi `last`, of the last of 150 epochs" in text
     assert "**Labels:**" not in render_table(TABLES["6"], settings, records)
     released = " ".join(render_table(TABLES["6"], Settings(recipe="official"), {}).split())
-    assert "warm-up 5 epochs, lower after 30, 55 epochs" in released
+    assert "warm-up 5 epochs, lower after 29, 54 epochs" in released
     assert "BatchNorm keeps the statistics of pretraining" in released

@@ -39,6 +39,11 @@ def test_a_profile_is_written_and_tells_what_it_compares(tmp_path: Path, monkeyp
     assert any("round 1 of 1" in line for line in said)
 
 
+def test_more_files_than_can_be_made_are_refused_before_anything_is_written() -> None:
+    with pytest.raises(ValueError, match="--files 60000: at most 56578 are made here"):
+        data.measure(None, 60_000, 1, lambda line: pytest.fail(line))
+
+
 def test_recorded_files_are_used_when_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(data, "ROUNDS", 1)
     (tmp_path / "raw").mkdir()

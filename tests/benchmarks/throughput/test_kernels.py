@@ -26,8 +26,8 @@ from benchmarks.throughput.ceilings import Ceilings, Work, backward_work, forwar
 from benchmarks.throughput.kernel_cases import CASES, computing, exact, forward_and_backward, make, wrong
 from methods.kernels import FORMS, rows
 from tests.benchmarks.throughput.conftest import LAST, TINY
+from tests.conftest import REPO
 
-REPO = Path(bench.__file__).parent
 SHAPE = CASES[0]
 
 
@@ -153,6 +153,19 @@ def test_what_there_was_no_time_for_is_named(quick: None):
     assert sentences[-1] == (
         "Left for lack of time: the training step in float32, tiny in float32, tiny, last in float32."
     )
+
+
+def test_a_page_is_written_although_there_was_no_time_for_anything(
+    tmp_path: Path, quick: None, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(kernels, "SECONDS", 0.0)
+    page = kernels.profile("cpu", None, tmp_path, print)
+    text = page.read_text()
+    assert "Left for lack of time: the training step in float32, tiny in float32" in text
+    assert "## Ceilings, measured in the same run" in text
+    assert "roofline.png" not in text
+    assert {path.suffix for path in tmp_path.iterdir()} == {".md", ".csv"}
+    assert kernel_page.read(next(tmp_path.glob("*.csv")))["p50, ms"].isna().all()
 
 
 def test_two_files_are_compared_line_by_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -15,14 +15,17 @@ from benchmarks.throughput import filled, overhead
 
 def test_a_filled_folder_holds_records_like_real_ones(tmp_path: Path) -> None:
     assert filled.fill(tmp_path, 60) == 1
-    records = Store(tmp_path).all()  # raises when a digest is wrong
-    assert len(records) == 60
-    for run_id, record in records.items():
+    store = Store(tmp_path)
+    briefs = store.briefs()  # raises when a digest is wrong
+    assert len(briefs) == 60
+    assert {brief["kind"] for brief in briefs.values()} == {"Pretrain", "Evaluate", "Fuse"}
+    for run_id in briefs:
+        record = store.record(run_id)
+        assert record is not None
         run = runs.from_spec(record["spec"])
         assert run.id == run_id
         assert len(record["history"]) == (run.epochs if isinstance(run, runs.Pretrain) else len(record["history"]))
         assert all(0 <= value <= 1 for value in record["metrics"].values())
-    assert {record["kind"] for record in records.values()} == {"Pretrain", "Evaluate", "Fuse"}
 
 
 def test_as_many_seeds_are_complete_as_fit(tmp_path: Path) -> None:

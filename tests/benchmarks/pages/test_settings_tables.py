@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from benchmarks import recipes
+from benchmarks.pages.settings import METHODS, render_settings, settings_tables
 from benchmarks.tables.paper import paper_settings
-from benchmarks.tables.settings import METHODS, render_settings, settings_tables
 
 OURS, BASELINE = METHODS
 

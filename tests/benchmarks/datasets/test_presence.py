@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.datasets import quick
+from benchmarks.datasets import presence
 from benchmarks.doctor.checks import data as judge
 from tests.benchmarks.datasets import toy
 
@@ -24,11 +24,11 @@ def irds(tmp_path: Path) -> Path:
 
 
 def test_a_whole_one_is_good(irds: Path) -> None:
-    assert quick.every(irds.parent) == {"irds-8": None}
+    assert presence.every(irds.parent) == {"irds-8": None}
     (irds.parent / "irds-old").mkdir()
     (irds.parent / "ntu60-9").mkdir()
-    assert list(quick.every(irds.parent)) == ["ntu60-9", "irds-8"], "folders of other names are nobody's"
-    assert quick.every(irds / "x.npy") == quick.every(irds.parent / "nowhere") == {}
+    assert list(presence.every(irds.parent)) == ["ntu60-9", "irds-8"], "folders of other names are nobody's"
+    assert presence.every(irds / "x.npy") == presence.every(irds.parent / "nowhere") == {}
 
 
 def _cut(folder: Path) -> None:
@@ -70,7 +70,7 @@ def _no_manifest(folder: Path) -> None:
 )
 def test_another_length_is_seen(damage, words: str, irds: Path) -> None:
     damage(irds)
-    found = quick.every(irds.parent)
+    found = presence.every(irds.parent)
     assert words in (found["irds-8"] or "")
     assert "python bench.py data prepare irds --raw DIR --frames 8" in (found["irds-8"] or "")
     assert judge(found, ["irds"]).mark == "FAIL"

@@ -14,12 +14,8 @@ from benchmarks.datasets import catalog, store
 
 def every(data: Path) -> dict[str, str | None]:
     """Every data set below `data`, as "irds-64", and why it cannot be used (see `trouble`), or None."""
-    found = {}
-    for name in catalog.DATASETS:
-        folders = (folder for folder in data.glob(f"{name}-*") if folder.name.rpartition("-")[2].isdecimal())
-        for folder in sorted(folders, key=lambda folder: int(folder.name.rpartition("-")[2])):
-            found[folder.name] = trouble(name, folder)
-    return found
+    places = ((name, frames) for name in catalog.DATASETS for frames in store.lengths_of(data, name))
+    return {f"{name}-{frames}": trouble(name, store.folder_of(data, name, frames)) for name, frames in places}
 
 
 def trouble(name: str, folder: Path) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.datasets import samples, store
+from benchmarks.datasets import findings, store
 from benchmarks.datasets.check import Report, check
 from tests.benchmarks.datasets import toy
 
@@ -66,7 +66,7 @@ def test_many_copies_are_counted_and_five_are_named(tmp_path: Path) -> None:
     found = told(checked(tmp_path, pairs), "xview")
     assert found[1].startswith("14 test clips are the same array as a training clip: s1L-0 = s1M-0, ")
     assert found[1].endswith("s1L-2 = s1M-2, ...  <-- wrong")
-    assert found[1].count(" = ") == samples.NAMED
+    assert found[1].count(" = ") == findings.NAMED
 
 
 def test_copies_within_the_training_side_are_a_note(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_what_no_prepared_set_of_ours_has() -> None:
     """A recording on both sides, and labels that do not exist: another program wrote the table."""
     names = np.array(["a", "b", "a"], dtype=object)
     side = np.array([True, True, False])
-    found = samples.sides(_apart(3), names, np.array([0, 0, 2]), side, ~side, 2)
+    found = findings.sides(_apart(3), names, np.array([0, 0, 2]), side, ~side, 2)
     assert [finding.text for finding in found if finding.wrong] == [
         "1 class is outside 0 to 1, unknown to every classifier: 2",
         "1 class is tested without a training clip, learnable for nobody: 2",
@@ -117,5 +117,5 @@ def test_what_no_prepared_set_of_ours_has() -> None:
     ]
 
 
-def _apart(count: int) -> samples.Samples:
-    return samples.Samples(np.arange(count), np.zeros(count, bool), np.zeros(count, bool))
+def _apart(count: int) -> findings.Samples:
+    return findings.Samples(np.arange(count), np.zeros(count, bool), np.zeros(count, bool))
