@@ -85,12 +85,16 @@ class PersonBackbone(Backbone):
         """Whether absent persons all have the same features: in evaluation mode, where rows do not see each other."""
         return not any(module.training for module in self.modules())  # BatchNorm may be trained by itself
 
-    def maps(self, rows: Float[Tensor, "R 3 T V"], more: int = 0) -> Float[Tensor, "R C t V"]:
-        """rows (R, 3, T, V), metres, R = B * M less `more` -> feature maps (R, C, T', V) with T' of `grid`.
-
-        more: copies of the last row that belong to the batch and are left out; what counts them is BatchNorm.
-        """
+    def maps(self, rows: Float[Tensor, "R 3 T V"]) -> Float[Tensor, "R C t V"]:
+        """rows (R, 3, T, V), metres, R = B * M -> feature maps (R, C, T', V) with T' of `grid`."""
         raise NotImplementedError
+
+    def distinct_maps(self, rows: Float[Tensor, "R 3 T V"], more: int) -> Float[Tensor, "R C t V"]:
+        """`maps` of a batch in which the last row is there `more` times more than it is written.
+
+        Where rows do not see each other, that is `maps`.
+        """
+        return self.maps(rows)
 
     def forward(self, x: Float[Tensor, "B 3 T V M"]) -> Features:
         """x (B, 3, T, V, M), metres -> Features: frame-major tokens, pooled as the mean over tokens and persons."""
@@ -100,6 +104,6 @@ class PersonBackbone(Backbone):
             maps = self.maps(rows)
         else:
             distinct, which = found
-            maps = self.maps(distinct, len(rows) - len(distinct)).index_select(0, which)
+            maps = self.distinct_maps(distinct, len(rows) - len(distinct)).index_select(0, which)
         tokens = torch.unflatten(maps.flatten(2).transpose(1, 2), 0, (-1, x.shape[4]))
         return Features(tokens, tokens.mean(dim=(1, 2)))

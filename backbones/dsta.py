@@ -153,7 +153,7 @@ class DSTA(PersonBackbone):
             frames = -(-frames // stride)
         return frames, skeleton.V
 
-    def maps(self, rows: Float[Tensor, "R 3 T V"], more: int = 0) -> Float[Tensor, "R C t V"]:
+    def maps(self, rows: Float[Tensor, "R 3 T V"]) -> Float[Tensor, "R C t V"]:
         """rows (R, 3, T, V) -> (R, C, ⌈T / 4⌉, V).
 
         Raises:

@@ -25,7 +25,7 @@ class Shortcut(nn.Sequential):
     """1x1 convolution, BN: the residual where shapes differ."""
 
     def forward(self, input: Float[Tensor, "R C T V"], more: int = 0) -> Float[Tensor, "R D t V"]:
-        """(R, C, T, V) -> (R, C', ⌈T / stride⌉, V). more: copies of the last row, see PersonBackbone.maps."""
+        """(R, C, T, V) -> (R, C', ⌈T / stride⌉, V). more: copies of the last row, see distinct_maps."""
         conv, norm = self
         return norm(conv(input), more)
 
@@ -48,7 +48,7 @@ class Block(nn.Module):
             self.shortcut = Shortcut(nn.Conv2d(channels_in, channels_out, 1, (stride, 1)), BatchNorm(channels_out))
 
     def forward(self, x: Float[Tensor, "R C T V"], graph: Graph, more: int = 0) -> Float[Tensor, "R D t V"]:
-        """(R, C, T, V) -> (R, C', ⌈T / stride⌉, V). more: copies of the last row, see PersonBackbone.maps."""
+        """(R, C, T, V) -> (R, C', ⌈T / stride⌉, V). more: copies of the last row, see distinct_maps."""
         out = F.relu(self.gcn_norm(self.gcn(x, graph), more), inplace=True)
         out = self.dropout(self.tcn_norm(self.tcn(out), more))
         if self.residual:
@@ -103,8 +103,12 @@ class STGCN(PersonBackbone):
         counted = rows.is_cpu and not torch.is_autocast_enabled("cpu") and not torch.compiler.is_compiling()
         return (counted and not self.drops and not rows.requires_grad) or super().absent_alike(rows)
 
-    def maps(self, rows: Float[Tensor, "R 3 T V"], more: int = 0) -> Float[Tensor, "R C t V"]:
-        """rows (R, 3, T, V) -> (R, C, ⌈T / 4⌉, V). more: copies of the last row, which BatchNorm counts."""
+    def maps(self, rows: Float[Tensor, "R 3 T V"]) -> Float[Tensor, "R C t V"]:
+        """rows (R, 3, T, V) -> (R, C, ⌈T / 4⌉, V)."""
+        return self.distinct_maps(rows, 0)
+
+    def distinct_maps(self, rows: Float[Tensor, "R 3 T V"], more: int) -> Float[Tensor, "R C t V"]:
+        """The same; BatchNorm counts the `more` copies of the last row that are left out."""
         count, coordinates, frames, joints = rows.shape
         flat = rows.permute(0, 3, 1, 2).reshape(count, joints * coordinates, frames)
         normed = self.data_norm(written_out(flat, more))[:count]

@@ -62,6 +62,10 @@ class PlainSTGCN(STGCN):
         self.edge_importance = ours.edge_importance
         self.blocks = nn.ModuleList(PlainBlock(block) for block in ours.blocks if isinstance(block, Block))
 
+    def absent_alike(self, rows: Tensor) -> bool:
+        """Never asked: every row is computed."""
+        return False
+
     def maps(self, rows: Tensor) -> Tensor:
         """rows (R, 3, T, V) -> (R, C, ⌈T / 4⌉, V)."""
         count, coordinates, frames, joints = rows.shape
