@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from benchmarks.arguments import USAGE, completion, parser
+from benchmarks.arguments import USAGE, completion, parser, understood
 
 OK, MISSING, FAILED, STOPPED = 0, 3, 4, 130
 _STOPPING = threading.Event()  # somebody has asked for the end
@@ -34,7 +34,7 @@ def main(words: list[str] | None = None) -> int:
     if not words:
         parser().print_help(sys.stderr)
         return USAGE
-    arguments = parser().parse_args(words)
+    arguments = understood(words)
     if arguments.command == "completion":
         return completion(arguments.shell)
     try:
@@ -60,9 +60,16 @@ def command() -> NoReturn:
     sys.exit(code)
 
 
-def _stop(*_: int | FrameType | None) -> NoReturn:
-    """Interrupts main; where a library swallows that, or something hangs, the process ends nevertheless."""
+def _stop(_: int, frame: FrameType | None) -> NoReturn:
+    """Interrupts main; where a library swallows that, or something hangs, the process ends nevertheless.
+
+    At once within an import: an extension may abort the process when its Python raises, and nothing is being written.
+    """
     _STOPPING.set()
+    while frame:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            _end()
+        frame = frame.f_back
     _deaf()  # a second signal must not disturb the leaving
     timer = threading.Timer(PATIENCE, _end)
     timer.daemon = True
@@ -71,6 +78,8 @@ def _stop(*_: int | FrameType | None) -> NoReturn:
 
 
 def _end() -> NoReturn:
+    if sys.stdout.isatty():
+        os.write(sys.stdout.fileno(), b"\x1b[?25h")  # a progress line hides the cursor
     print(GO_ON, file=sys.stderr, flush=True)
     os._exit(STOPPED)  # workers end with this process
 

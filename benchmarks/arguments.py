@@ -81,7 +81,23 @@ def _nearest(message: str) -> str:
     got, _, rest = message.partition("invalid choice: '")[2].partition("'")
     choices = rest.partition("choose from ")[2].rstrip(")").replace("'", "").split(", ")
     near = difflib.get_close_matches(got, choices, n=1)
-    return f"\nDid you mean {near[0]}?" if near else ""
+    return f"\nDid you mean {near[0]}?" if near and not got.isdigit() else ""  # 19 is no slip for 9
+
+
+def understood(words: list[str]) -> argparse.Namespace:
+    """The command line as a namespace; a wrong one ends the program with exit code 2 and a sentence."""
+    top = parser()
+    arguments, unknown = top.parse_known_args(words)
+    if unknown:
+        commands: dict[str, Parser] = next(a for a in top._actions if a.dest == "command").choices  # pyright: ignore[reportAssignmentType]  of add_subparsers
+        options = {name: [*each._option_string_actions] for name, each in commands.items()}
+        word = unknown[0].partition("=")[0]
+        near = difflib.get_close_matches(word, options[arguments.command], n=1, cutoff=0.7)
+        others = [name for name, theirs in options.items() if word in theirs]
+        hint = f"\nIt belongs to {', '.join(others)}." if others else f"\nDid you mean {near[0]}?" if near else ""
+        what = "option" if word.startswith("-") else "argument"
+        commands[arguments.command].error(f"there is no {what} {word} here{hint}")
+    return arguments
 
 
 def parser() -> Parser:

@@ -135,6 +135,11 @@ class Campaign:
     def _prepared(self) -> dict[tuple[str, int], str | None]:
         return {}
 
+    def impossible(self) -> list[str]:
+        """Why cells have no run here, a line for every reason."""
+        reasons = Counter(self.plan.skips().values())
+        return [f"{count} cells cannot be measured here: {reason}" for reason, count in reasons.items()]
+
     def check_data(self) -> None:
         """Records of one data set must have been measured on the same prepared files, and on those that lie here.
 

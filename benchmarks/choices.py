@@ -18,7 +18,7 @@ from benchmarks.names import UnknownName, known
 from benchmarks.recipes import Settings
 from benchmarks.recipes.fields import types_of
 from benchmarks.recipes.sizes import SIZES
-from benchmarks.tables.base import Cell, unsupported
+from benchmarks.tables.base import Cell, TableSpec, unsupported
 from methods import METHODS
 
 PROTOCOLS = tuple(name for name in protocols.PROTOCOLS if name not in ("raw", "embed"))  # of a pretrained encoder
@@ -112,6 +112,22 @@ def banner(scale: str) -> str:
         f"** {scale} scale, synthetic stand-ins: tiny generated data and networks. It shows that everything works. **\n"
         "** The numbers say nothing about the paper's, and training is too short for methods to differ. **"
     )
+
+
+def unprepared(specs: Iterable[TableSpec], data: Path) -> str:
+    """Why --scale auto is demo, and the way from there to real data."""
+    names = sorted({name for spec in specs for name, _ in spec.data})
+    return (
+        f"** Not prepared in {short(data)}: {', '.join(names)}. For real data, which is scale full:\n"
+        f"** python bench.py data prepare {names[0]} --raw PATH; where to get it says python bench.py data list **"
+    )
+
+
+def asked(settings: Settings) -> str:
+    """The options that decide what a page shows."""
+    changed = " ".join(f"{key}={value}" for key, value in settings.overrides)
+    words = f"--seeds {len(settings.seeds)} --scale {settings.scale} --recipe {settings.recipe}"
+    return f"{words} --set {changed}" if changed else words
 
 
 def watch(arguments: argparse.Namespace, queued: list[str]) -> str:

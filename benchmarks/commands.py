@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections import Counter
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import torch
 from rich.console import Console
 
 from benchmarks import choices, recipes
+from benchmarks.arguments import TABLES as NAMES
 from benchmarks.campaign import Campaign, file_of, find_run, root_of, scale_for
 from benchmarks.choices import UsageError
 from benchmarks.datasets import catalog
@@ -19,7 +19,7 @@ from benchmarks.doctor.look import doctor
 from benchmarks.durations import clock, lasting
 from benchmarks.machine import limits
 from benchmarks.names import UnknownName, known
-from benchmarks.pages.outcomes import last_line
+from benchmarks.pages.outcomes import last_line, metric_lines
 from benchmarks.pages.settings import render_settings, settings_tables
 from benchmarks.planning.cost import MACHINE
 from benchmarks.planning.plan import Plan
@@ -46,7 +46,8 @@ __all__ = ["EXPECTED", "WRONG_WORDS", "data", "doctor", "figure", "plan", "profi
 def _wanted(arguments: argparse.Namespace) -> tuple[list[TableSpec], list[str]]:
     """Result tables and settings tables that were asked for."""
     if not arguments.table:
-        raise UsageError(f"which table? --table {' '.join(TABLES)} or all")
+        one = ", or one run: --method M" if arguments.command == "run" else ""
+        raise UsageError(f"which table? --table with some of {', '.join(NAMES)}, or all{one}")
     names = list(dict.fromkeys(arguments.table))
     if "all" in names:
         names = [*TABLES, *settings_tables()]
@@ -108,8 +109,11 @@ def run(arguments: argparse.Namespace) -> int:
     todo = campaign.todo(arguments.retry_failed)
     if campaign.settings.standin:
         console.print(choices.banner(campaign.settings.scale), markup=False)
-    counts = ", ".join(f"{shared} {kind}" for kind, (_, shared) in campaign.plan.counts().items())
-    console.print(f"{counts}; {len(todo)} of {len(campaign.plan.runs)} runs to do.", markup=False)
+        if arguments.scale == "auto":
+            console.print(choices.unprepared(specs, arguments.data), markup=False)
+    console.print(f"{campaign.plan.kinds()}; {len(todo)} of {len(campaign.plan.runs)} runs to do.", markup=False)
+    if again := sum(campaign.store.done(run_) for run_ in todo):
+        say(f"{again} have results here without the encoders or scores that others need: done anew, records stay.")
     if arguments.slurm:
         if arguments.jobs or arguments.device != "auto" or arguments.threads != 1:
             raise UsageError(
@@ -147,15 +151,9 @@ def run(arguments: argparse.Namespace) -> int:
         for path, text in campaign.write().items():
             shown = text.partition("<details>")[0].rstrip()  # the list of run ids is for the file
             console.print(f"\n{shown}\n\nWritten to {choices.short(path)}", markup=False)
-    for line in _missing(campaign):
+    for line in campaign.impossible():
         console.print(line, markup=False)
     return campaign.exit_code()
-
-
-def _missing(campaign: Campaign) -> list[str]:
-    """Why cells have no run here, once per reason."""
-    reasons = Counter(campaign.plan.skips().values())
-    return [f"{count} cells cannot be measured here: {reason}" for reason, count in reasons.items()]
 
 
 def plan(arguments: argparse.Namespace) -> int:
@@ -170,14 +168,14 @@ def plan(arguments: argparse.Namespace) -> int:
     print(f"\n{len(todo)} of {len(campaign.whole.runs)} runs are to do and can be done here.")
     for what, seconds in (("All runs", campaign.whole.seconds()), ("Those to do", campaign.plan.seconds(todo))):
         print(f"{what}: about {lasting(seconds)} of one core, {lasting(seconds / cores)} on {cores} like {MACHINE}.")
-    print("\n".join([*_missing(campaign), *forecast.forecast(arguments, campaign)]))
+    print("\n".join([*campaign.impossible(), *forecast.forecast(arguments, campaign)]))
     return 0
 
 
 def status(arguments: argparse.Namespace) -> int:
     """Prints how far the runs of a table are."""
     campaign = _campaign(arguments, _wanted(arguments)[0])
-    print("\n".join([*standing(campaign).lines(arguments.all), *_missing(campaign)]))
+    print("\n".join([*standing(campaign).lines(arguments.all), *campaign.impossible()]))
     return campaign.exit_code()
 
 
@@ -199,8 +197,8 @@ def _show(store: Store, run_id: str, console: Console, brief: bool) -> None:
     console.print(f"{run_id}  {record.get('label', '')}  {record['status']}  {seconds}", markup=False)
     if record["status"] == "failed":
         console.print("  " + (record.get("error") or last_line(record)), markup=False)
-    for name, value in record.get("metrics", {}).items():
-        console.print(f"  {name:12} {value:.4f}", markup=False)
+    for line in metric_lines(record.get("metrics", {})):
+        console.print(f"  {line}", markup=False)
     if not brief:
         for key in ("parents", "environment", "code", "spec"):
             console.print(f"{key}: {json.dumps(record.get(key), indent=1, ensure_ascii=False)}", markup=False)
@@ -217,7 +215,8 @@ def render(arguments: argparse.Namespace) -> int:
     if arguments.check:
         stale = [path for path, text in texts.items() if not path.exists() or path.read_text() != text]
         for path in stale:
-            print(f"{choices.short(path)} is not what the records say; render it again")
+            what = f"{choices.short(path)} is not what the records say for {choices.asked(campaign.settings)}"
+            print(f"{what}; render it again, or ask for what it shows")
         return 3 if stale else 0
     for path, text in texts.items():
         write_text(path, text)
@@ -247,7 +246,7 @@ def data(arguments: argparse.Namespace) -> int:
         found = [_check(name, frames, arguments.data) for frames in lengths]
         return 0 if all(found) else 3
     if not arguments.raw:
-        raise UsageError(f"where are the downloaded files? bench.py data prepare {name} --raw DIR")
+        raise UsageError(f"where are the downloaded files? bench.py data prepare {name} --raw PATH")
     from benchmarks.datasets.prepare import prepare
 
     given = {option: getattr(arguments, option) for option in ("bodies", "missing_list", "names", "frame_base")}

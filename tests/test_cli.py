@@ -194,7 +194,7 @@ def test_nothing_prepared_says_what_to_run(tmp_path: Path, capsys: pytest.Captur
     data, out = str(tmp_path / "data"), str(tmp_path / "out")
     code, text = say(capsys, "--table", "7", "--scale", "full", "--data", data, "--out", out)
     assert code == bench.MISSING
-    assert "bench.py data prepare ntu60 --raw DIR" in text
+    assert "bench.py data prepare ntu60 --raw PATH" in text
     assert "· / 80.3" in text  # the paper's number stands there, ours is not measured
 
 

@@ -28,7 +28,7 @@ def overview(data: Path) -> str:
     for name, entry in catalog.DATASETS.items():
         lengths = store.lengths_of(data, name)
         states = [f"{t} frames: {catalog.prepared(name, t, data) or 'prepared'}" for t in lengths]
-        states = states or [f"not prepared; with the files: python bench.py data prepare {name} --raw DIR"]
+        states = states or [f"not prepared; with the files: python bench.py data prepare {name} --raw PATH"]
         about = f"{entry.title}, {entry.classes} classes, splits {', '.join(entry.splits)}"
         for first, text in ((f"{name:8}", about), *((" " * 8, line) for line in [*states, f"get it: {entry.access}"])):
             wrap = textwrap.TextWrapper(79, initial_indent=first, subsequent_indent=" " * 10, break_on_hyphens=False)

@@ -55,7 +55,7 @@ def command(folder: Path) -> str:
     """The command line that (re)creates `folder`; DIR stands for the raw files."""
     name, _, frames = folder.name.rpartition("-")
     where = shlex.quote(str(folder.parent))
-    return f"python bench.py data prepare {name or folder.name} --raw DIR --frames {frames} --data {where}"
+    return f"python bench.py data prepare {name or folder.name} --raw PATH --frames {frames} --data {where}"
 
 
 def sha256(path: Path) -> str:

@@ -111,6 +111,11 @@ def mixture(found: list[Outcome], records: Records) -> dict[str, str]:
             said[heading] = f"**mixed**, number of runs{changed}: {parts}"
         elif heading == "Rounding" and counts and "float32" not in counts:
             said[heading] = f"trainings in {next(iter(counts))}, not in float32"
+    if count := sum("again" in record for record in there.values()):
+        said["Trained again"] = (
+            f"{count} {'runs judge' if count > 1 else 'run judges'} what was computed again, with other numbers than "
+            "its record has; `again.json` in its folder has both"
+        )
     return said
 
 

@@ -64,6 +64,11 @@ class Plan:
         shared = Counter(_KIND[type(run)] for run in self.runs.values())
         return {kind: (naive[kind], shared[kind]) for kind in KINDS}
 
+    def kinds(self) -> str:
+        """How many runs of each kind: "1 pretraining, 2 evaluations"."""
+        counts = {kind: shared for kind, (_, shared) in self.counts().items() if shared}
+        return ", ".join(f"{count} {kind if count > 1 else kind[:-1]}" for kind, count in counts.items()) or "no runs"
+
     def seconds(self, runs: Iterable[Run] | None = None) -> float:
         """What these runs, or all, cost on one core; see cost.py."""
         return sum(map(cost, self.runs.values() if runs is None else runs))

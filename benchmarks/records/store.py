@@ -1,11 +1,13 @@
 """Records, claims and run folders: all state is files, and every file is complete or absent.
 
     <root>/records/<run_id>.json    one record per run: spec, metrics, environment, status ok | failed
-    <root>/runs/<run_id>/           spec.json, checkpoint, encoders, scores.npz, log.jsonl, claim
+    <root>/runs/<run_id>/           spec.json, checkpoint, encoders, scores.npz, log.jsonl, claim, again.json
 
-A record with status ok is a result. A failed run has a record too, with its error; it is never counted, and never in
-the way of other runs. Two processes never do the same run: see claims.py. A killed process leaves at most what
-`Store.tidy` removes; what a full, failing or read-only disk refuses is told in one sentence and leaves no record.
+A record with status ok is a result, and stays: when its encoders or scores are not there, as in a fresh clone, and are
+made anew with other numbers, those are in again.json. A failed run has a record too, with its error; it is never
+counted, and never in the way of other runs. Two processes never do the same run: see claims.py. A killed process leaves
+at most what `Store.tidy` removes; what a full, failing or read-only disk refuses is told in one sentence and leaves no
+record.
 """
 
 from __future__ import annotations
@@ -119,6 +121,22 @@ class Store:
         """Writes one record atomically, with schema and digest."""
         record = {"schema": SCHEMA, **record}
         write_json(self.records / f"{record['run']}.json", record | {"digest": digest(record)})
+
+    def write_again(self, record: dict[str, Any]) -> None:
+        """Keeps what a run gave whose files were made anew; nothing where that is what its record says."""
+        path = self._again(record["run"])
+        kept = self.record(record["run"]) or {}
+        if all(kept.get(key) == json.loads(json.dumps(record.get(key))) for key in ("metrics", "history")):
+            path.unlink(missing_ok=True)
+        else:
+            write_json(path, record)
+
+    def again(self, run_id: str) -> bool:
+        """Whether the files of a run were made anew, with other numbers than those of its record."""
+        return self._again(run_id).exists()
+
+    def _again(self, run_id: str) -> Path:
+        return self.folder(run_id) / "again.json"
 
     def record(self, run_id: str) -> dict[str, Any] | None:
         """The record of a run, ok or failed, or None.

@@ -60,7 +60,8 @@ def execute(
 ) -> Status:
     """Does one run, unless it is done, claimed by another process, or waits for a parent.
 
-    A training asks `stop` at every epoch boundary whether to leave.
+    A training asks `stop` at every epoch boundary whether to leave. A result that is there stays, when a run is done
+    again for its encoders or scores; see Store.
 
     Returns:
         ok: there is a result now. failed: it raised; the record says what. claimed: another process is at it.
@@ -90,6 +91,8 @@ def execute(
             "code": code(),
             "data": _data(run, machine),
         }
+        if again := [parent.id for parent in run.parents if store.again(parent.id)]:
+            record["again"] = again
         context = Context(
             torch.device(machine.device), store.folder(run_id), run_id, report, stop, machine.amp, machine.compiled
         )
@@ -109,6 +112,8 @@ def execute(
             if "allocate memory" in str(error):  # PyTorch's word for the same on a CPU
                 raise
             text = "".join(traceback.format_exception_only(error)).strip()
+            if store.done(run):
+                raise StoreError(f"{run_id} has a result, whose files cannot be made anew: {text}") from error
             frames = traceback.format_exc().splitlines()
             store.write_record(record | _ended(started) | {"status": "failed", "error": text, "traceback": frames})
             return "failed"
@@ -117,7 +122,8 @@ def execute(
             measured["per_class"] = [None if np.isnan(v) else v for v in result.per_class]
         if result.points is not None:
             measured["points"] = [[round(x, 3), round(y, 3), label] for x, y, label in result.points]
-        store.write_record(record | _ended(started) | {"status": "ok", **measured})
+        write = store.write_again if store.done(run) else store.write_record
+        write(record | _ended(started) | {"status": "ok", **measured})
         store.forget_checkpoint(run_id)
         return "ok"
 

@@ -111,6 +111,8 @@ class Reporter:
         record = self.store.record(run.id) or {}
         if status == "ok":
             note = f"{_headline(record.get('metrics', {}))}  {record.get('seconds', 0.0):.1f} s"
+            if self.store.again(run.id):
+                note = f"made anew, with other numbers than its record: see {self.store.folder(run.id)}/again.json"
         elif status == "failed":
             note = f"FAILED: {last_line(record)}"
         else:

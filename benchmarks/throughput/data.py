@@ -67,7 +67,9 @@ def measure(raw: Path | None, count: int, jobs: int, say: Callable[[str], None])
     """
     most = len(ntu_names.expected("ntu60"))
     if raw is None and count > most:
-        raise ValueError(f"--files {count}: at most {most} are made here, the names of NTU RGB+D 60; or give --raw DIR")
+        raise ValueError(
+            f"--files {count}: at most {most} are made here, the names of NTU RGB+D 60; or give --raw PATH"
+        )
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "raw"
         folder.mkdir()

@@ -84,7 +84,7 @@ def test_records_of_the_repository_are_drawn_without_data(tmp_path: Path, capsys
     code, text = say(capsys, tmp_path, "dots")
     assert code == bench.MISSING
     assert f"1 of {len(runs)} runs behind this picture have no result" in text
-    assert "bench.py data prepare irds --raw DIR" in text
+    assert "bench.py data prepare irds --raw PATH" in text
     assert "dots-irds.png" in text  # what is there is drawn
 
 

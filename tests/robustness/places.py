@@ -139,7 +139,7 @@ def vanished_data(stage: Stage) -> list[str]:
 
         campaign.run_all = vanish
 
-    says = "bench.py data prepare irds --raw DIR"
+    says = "bench.py data prepare irds --raw PATH"
     lost = refused(forked.run(words, stage.place, leave), "lost: irds-16 is not prepared", str(data), says)
     lost += refused(forked.run(words, stage.place), str(data), says)
     lost += [f"recorded: {path.name}" for path in out.glob("records/*")]

@@ -92,6 +92,28 @@ def test_an_interrupt_that_an_extension_saw_first_gives_the_same_exit_code(tmp_p
     assert (done.returncode, done.stderr.strip()) == (STOPPED, GO_ON)
 
 
+ABORTS = """import os, time
+print("ready", flush=True)
+try: time.sleep(60)
+except BaseException: os.abort()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_nothing_is_raised_in_an_import_where_an_extension_would_abort(number: signal.Signals, tmp_path: Path) -> None:
+    (tmp_path / "aborts.py").write_text(ABORTS)
+    program = "import bench\ndef main(): import aborts\nbench.main = main\nbench.command()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], env=os.environ | {"PYTHONPATH": f"{REPO}:{tmp_path}"},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(number)
+    _, error = process.communicate(timeout=LEAVE)
+    assert (process.returncode, error.strip()) == (STOPPED, GO_ON)
+
+
 def test_a_worker_that_is_being_started_hears_no_ctrl_c() -> None:
     with workers.deaf():
         process = subprocess.Popen(["sleep", "60"])

@@ -110,7 +110,7 @@ def put(data: Path, revision: int = 1, shift: float = 0.0) -> Path:
 def test_prepared_data(tmp_path: Path) -> None:
     reason = catalog.prepared("irds", 8, tmp_path)
     assert reason is not None
-    assert "python bench.py data prepare irds --raw DIR --frames 8" in reason
+    assert "python bench.py data prepare irds --raw PATH --frames 8" in reason
     with pytest.raises(FileNotFoundError, match="data prepare irds"):
         catalog.splits("irds", "xsub", 8, tmp_path)
     put(tmp_path)

@@ -72,5 +72,5 @@ def test_another_length_is_seen(damage, words: str, irds: Path) -> None:
     damage(irds)
     found = presence.every(irds.parent)
     assert words in (found["irds-8"] or "")
-    assert "python bench.py data prepare irds --raw DIR --frames 8" in (found["irds-8"] or "")
+    assert "python bench.py data prepare irds --raw PATH --frames 8" in (found["irds-8"] or "")
     assert judge(found, ["irds"]).mark == "FAIL"

@@ -52,7 +52,7 @@ def test_round_trip(folder: Path) -> None:
 def test_missing_tells_the_command(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"irds-32 is not prepared.*") as caught:
         store.load(tmp_path / "irds-32")
-    assert f"python bench.py data prepare irds --raw DIR --frames 32 --data {tmp_path}" in str(caught.value)
+    assert f"python bench.py data prepare irds --raw PATH --frames 32 --data {tmp_path}" in str(caught.value)
 
 
 @pytest.mark.parametrize("file", ["x.npy", "meta.csv"])
@@ -63,7 +63,7 @@ def test_wrong_checksum(folder: Path, file: str) -> None:
     (folder / file).write_bytes(content)
     with pytest.raises(ValueError, match="is damaged or was changed") as caught:
         store.load(folder)
-    for part in (str(folder / file), f"expected {expected}", "found ", "bench.py data prepare toy --raw DIR"):
+    for part in (str(folder / file), f"expected {expected}", "found ", "bench.py data prepare toy --raw PATH"):
         assert part in str(caught.value)
 
 
