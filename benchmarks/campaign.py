@@ -135,10 +135,20 @@ class Campaign:
     def _prepared(self) -> dict[tuple[str, int], str | None]:
         return {}
 
-    def impossible(self) -> list[str]:
-        """Why cells have no run here, a line for every reason."""
+    def impossible(self, anywhere: bool = True) -> list[str]:
+        """Why cells have no run here, a line for every reason; also those that have none anywhere, or not."""
         reasons = Counter(self.plan.skips().values())
+        if not anywhere:
+            reasons -= Counter(self.whole.skips().values())
         return [f"{count} cells cannot be measured here: {reason}" for reason, count in reasons.items()]
+
+    def advice(self) -> list[str]:
+        """What to know about cells that have no number."""
+        failed = next((run for run in self.plan.runs if (self.store.brief(run) or {}).get("status") == "failed"), None)
+        retry = (
+            f"Failed runs are left alone: --retry-failed tries them again, `bench.py show {failed}` says what it was."
+        )
+        return [*self.impossible(), *([retry] if failed else [])]
 
     def check_data(self) -> None:
         """Records of one data set must have been measured on the same prepared files, and on those that lie here.

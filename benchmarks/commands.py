@@ -151,7 +151,7 @@ def run(arguments: argparse.Namespace) -> int:
         for path, text in campaign.write().items():
             shown = text.partition("<details>")[0].rstrip()  # the list of run ids is for the file
             console.print(f"\n{shown}\n\nWritten to {choices.short(path)}", markup=False)
-    for line in campaign.impossible():
+    for line in campaign.advice():
         console.print(line, markup=False)
     return campaign.exit_code()
 
@@ -168,14 +168,14 @@ def plan(arguments: argparse.Namespace) -> int:
     print(f"\n{len(todo)} of {len(campaign.whole.runs)} runs are to do and can be done here.")
     for what, seconds in (("All runs", campaign.whole.seconds()), ("Those to do", campaign.plan.seconds(todo))):
         print(f"{what}: about {lasting(seconds)} of one core, {lasting(seconds / cores)} on {cores} like {MACHINE}.")
-    print("\n".join([*campaign.impossible(), *forecast.forecast(arguments, campaign)]))
+    print("\n".join([*campaign.impossible(anywhere=False), *forecast.forecast(arguments, campaign)]))
     return 0
 
 
 def status(arguments: argparse.Namespace) -> int:
     """Prints how far the runs of a table are."""
     campaign = _campaign(arguments, _wanted(arguments)[0])
-    print("\n".join([*standing(campaign).lines(arguments.all), *campaign.impossible()]))
+    print("\n".join([*standing(campaign).lines(arguments.all), *campaign.advice()]))
     return campaign.exit_code()
 
 
@@ -200,6 +200,8 @@ def _show(store: Store, run_id: str, console: Console, brief: bool) -> None:
     for line in metric_lines(record.get("metrics", {})):
         console.print(f"  {line}", markup=False)
     if not brief:
+        for line in record.get("traceback", ()):
+            console.print(f"  {line}", markup=False)
         for key in ("parents", "environment", "code", "spec"):
             console.print(f"{key}: {json.dumps(record.get(key), indent=1, ensure_ascii=False)}", markup=False)
 

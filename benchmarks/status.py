@@ -97,7 +97,7 @@ def standing(campaign: Campaign) -> Standing:
     for run_id, run in campaign.plan.runs.items():
         state, words = state_of(run, store, jobs)
         if state == "missing" and run_id in logs:
-            words = f"its job ended without a result; {logs[run_id]}"
+            words = f"its job ended {logs[run_id]}"
         states[run_id] = state, words
     return Standing(campaign.plan, states, trouble)
 

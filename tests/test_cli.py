@@ -52,10 +52,30 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
     assert f"bench.py {command}" in text
 
 
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        (
+            ["--tabel", "1"],
+            "bench.py run: there is no option --tabel here\nDid you mean --table?\nSee: bench.py run --help",
+        ),
+        (["status", "--table", "1", "--jobs", "2"], "no option --jobs here\nIt belongs to run, figure, data, profile."),
+        (["plan", "--table", "1", "--retry-failed"], "no option --retry-failed here\nIt belongs to run, figure."),
+        (["show", "run-1", "run-2"], "bench.py show: there is no argument run-2 here"),
+        (["doctor", "--foo"], "there is no option --foo here\nSee"),
+    ],
+)
+def test_unknown_options(words: list[str], answer: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, text = say(capsys, *words)
+    assert code == bench.USAGE
+    assert answer in text
+
+
 def test_unknown_table(capsys: pytest.CaptureFixture[str]) -> None:
     code, text = say(capsys, "--table", "99")
     assert code == bench.USAGE
     assert "'99'" in text
+    assert "Did you mean" not in text, "no slip for 9"
     assert "irds" in text
 
 
@@ -202,6 +222,7 @@ def test_auto_is_demo_without_data(tmp_path: Path, capsys: pytest.CaptureFixture
     code, text = say(capsys, "run", "--table", "1", "--dry-run", "--data", str(tmp_path), "--out", str(tmp_path))
     assert code == 0
     assert "demo scale, synthetic stand-ins" in text
+    assert f"Not prepared in {tmp_path}: ntu120, ntu60, pku1, pku2" in text
     assert "42 pretrainings, 42 evaluations, 20 fusions; 104 of 104 runs to do" in text
 
 

@@ -6,7 +6,7 @@ Nothing here starts anything or reads more than the records.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -66,8 +66,7 @@ class Plan:
 
     def kinds(self) -> str:
         """How many runs of each kind: "1 pretraining, 2 evaluations"."""
-        counts = {kind: shared for kind, (_, shared) in self.counts().items() if shared}
-        return ", ".join(f"{count} {kind if count > 1 else kind[:-1]}" for kind, count in counts.items()) or "no runs"
+        return _many({kind: shared for kind, (_, shared) in self.counts().items()}) or "no runs"
 
     def seconds(self, runs: Iterable[Run] | None = None) -> float:
         """What these runs, or all, cost on one core; see cost.py."""
@@ -144,8 +143,7 @@ class Plan:
             together.setdefault(_tables(tables), Counter())[_KIND[type(self.runs[run_id])]] += 1
         ordered = sorted(together.items(), key=lambda item: item[1].total(), reverse=True)
         lines = [
-            f"  {tables}: {', '.join(f'{kinds[kind]} {kind}' for kind in KINDS if kinds[kind])}"
-            for tables, kinds in ordered[:COMBINATIONS]
+            f"  {tables}: {_many({kind: kinds[kind] for kind in KINDS})}" for tables, kinds in ordered[:COMBINATIONS]
         ]
         more = len(ordered) - len(lines)
         rest = f"  and {more} more combinations of tables; " if more else "  "
@@ -154,3 +152,7 @@ class Plan:
 
 def _tables(names: list[str]) -> str:
     return f"{'tables' if len(names) > 1 else 'table'} {', '.join(names)}"
+
+
+def _many(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {kind if count > 1 else kind[:-1]}" for kind, count in counts.items() if count)

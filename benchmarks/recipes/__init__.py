@@ -6,7 +6,7 @@ fields.py     what --set may change       once.py         made once, shared by a
 resolve.py    all of it, put together
 """
 
-from benchmarks.recipes.methods import OFFICIAL, OTHERS, PAPER, Recipe, recipe_of
+from benchmarks.recipes.methods import OFFICIAL, OTHERS, PAPER, Recipe, lacking, recipe_of
 from benchmarks.recipes.resolve import (
     controls,
     evaluation,
@@ -23,6 +23,6 @@ from benchmarks.recipes.settings import RECIPES, SCALES, Settings
 
 __all__ = [
     "OFFICIAL", "OTHERS", "PAPER", "RECIPES", "SCALES", "Recipe", "Settings",
-    "controls", "evaluation", "frames_of", "fused", "judged", "pretraining", "pretrainings", "recipe_of", "resolve",
-    "size_of", "untrained",
+    "controls", "evaluation", "frames_of", "fused", "judged", "lacking", "pretraining", "pretrainings", "recipe_of",
+    "resolve", "size_of", "untrained",
 ]  # fmt: skip

@@ -101,10 +101,19 @@ _HICLR_DSTA = Recipe(
     select="last",
 )  # fmt: skip
 
+FILE = "benchmarks/recipes/methods.py"
+
 
 def methods_of(recipe: str) -> dict[str, Recipe]:
     """Every method that a recipe knows, on its own backbone, at full size."""
     return {"paper": PAPER, "official": OFFICIAL}[recipe]
+
+
+def lacking(recipe: str, method: str) -> str | None:
+    """Why a recipe has nothing for a method; None where it has."""
+    if method in methods_of(recipe):
+        return None
+    return f"recipe {recipe} has no settings for {method}; add them to {recipe.upper()} in {FILE}"
 
 
 def recipe_of(recipe: str, method: str, data: str, stream: str, backbone: str = "stgcn") -> Recipe:
@@ -113,12 +122,9 @@ def recipe_of(recipe: str, method: str, data: str, stream: str, backbone: str = 
     Raises:
         ValueError: when the recipe does not know the method or the backbone.
     """
-    known = methods_of(recipe)
-    if method not in known:
-        raise ValueError(
-            f"recipe {recipe} has no settings for {method}; add them to {recipe.upper()} in recipes/methods.py"
-        )
-    found = known[method]
+    if reason := lacking(recipe, method):
+        raise ValueError(reason)
+    found = methods_of(recipe)[method]
     if (recipe, method, data, stream) == ("official", "skeattnclr", "ntu60", "joint"):
         # The two released NTU-60 joint configurations, and only they, give L_ns no weight.
         found = replace(found, config=replace(found.config, mu=1.0))
@@ -130,5 +136,5 @@ def _moved(found: Recipe, recipe: str, method: str, backbone: str) -> Recipe:
     if (recipe, method, backbone) == ("official", "hiclr", "dsta"):
         return _HICLR_DSTA
     if backbone not in OTHERS[recipe]:
-        raise ValueError(f"recipe {recipe} has no settings for {backbone}; add them to OTHERS in recipes/methods.py")
+        raise ValueError(f"recipe {recipe} has no settings for {backbone}; add them to OTHERS in {FILE}")
     return replace(found, backbone=backbone, backbone_config=OTHERS[recipe][backbone])

@@ -77,7 +77,7 @@ def read(path: Path) -> Cluster:
         example = Path(__file__).with_name("cluster.example.toml")
         raise ClusterError(f"there is no {path}; copy {example} there and fill in your partition") from None
     except (OSError, ValueError, RecursionError) as error:  # a number of 5,000 digits is a ValueError of Python's own
-        raise ClusterError(f"{path} cannot be read: {error}") from error
+        raise ClusterError(f'{path} cannot be read: {error}; text stands in quotes: partition = "NAME"') from error
     try:
         common = {key: _value(known("key", key, (*KEYS, *STAGES)), value) for key, value in text.items()
                   if key not in STAGES}  # fmt: skip

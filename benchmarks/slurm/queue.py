@@ -134,13 +134,14 @@ def look(root: Path) -> Queue:
 
 
 def logs_of(root: Path) -> dict[str, str]:
-    """Run id -> the log of the task that was last submitted for it."""
+    """Run id -> what is left of the task that was last submitted for it: its log, if it ever began."""
     found: dict[str, str] = {}
     for path in sorted((root / "slurm").glob("*/array.json"), key=lambda path: path.stat().st_mtime):
         submission = Submission.read(root, path.parent.name)
         for index, task in enumerate(submission.tasks):
             job = submission.job if len(submission.tasks) == 1 else f"{submission.job}_{index}"
-            found |= dict.fromkeys(task, f"log: {path.parent / f'{job}_0_log.err'}")
+            log = path.parent / f"{job}_0_log.err"
+            found |= dict.fromkeys(task, f"without a result; log: {log}" if log.exists() else "before it began")
     return found
 
 

@@ -99,6 +99,13 @@ class Batch:
         try:
             with _own_words():
                 ask("sbatch", "--test-only", str(script))
+        except ClusterError as error:
+            given = {option: getattr(self.request, option) for option in OPTIONS}
+            asked = ", ".join(f"{option} {value}" for option, value in given.items() if value)
+            raise ClusterError(
+                f"{error}\nThis was for {self.array.stage} jobs, which ask for {asked}. What there is: sinfo -s, and "
+                "sinfo -o '%P %c %m %G' with cores, memory and GPUs of nodes."
+            ) from error
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 

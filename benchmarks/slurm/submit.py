@@ -21,7 +21,7 @@ from benchmarks.running.execute import Machine
 from benchmarks.runs import Run
 from benchmarks.slurm.arrays import Array, arrays_of, last_array
 from benchmarks.slurm.cluster import Cluster, ClusterError
-from benchmarks.slurm.queue import Queue, Submission, ask, look, most_tasks
+from benchmarks.slurm.queue import NEVER, Job, Queue, Submission, ask, look, most_tasks
 from benchmarks.slurm.sbatch import Batch
 from benchmarks.slurm.snapshot import take
 
@@ -44,7 +44,7 @@ def submit(
     campaign.store.prepare()
     (root / "slurm").mkdir(exist_ok=True)
     with _alone(root, say):
-        queue = look(root)
+        queue = _with_orphans(look(root), campaign)
         jobs = {run_id: job.id for run_id, job in queue.by_run.items()}
         queued = {run_id: jobs[run_id] for run_id in campaign.plan.runs if run_id in jobs}
         todo = [run for run in campaign.todo(retry_failed) if run.id not in queued]
@@ -72,6 +72,25 @@ def submit(
             with contextlib.suppress(ClusterError):  # it has just begun or ended
                 ask("scancel", job)
         return [*waiting, *(run.id for run in todo)]
+
+
+def _with_orphans(queue: Queue, campaign: Campaign) -> Queue:
+    """The queue in which a task that waits for a pretraining that is neither done nor queued is hopeless.
+
+    Slurm cancels such a task itself, some time after its pretraining was cancelled.
+    """
+    known, runs = queue.by_run, campaign.plan.runs
+
+    def lost(run: Run) -> bool:
+        return run.id not in known and not campaign.store.done(run, product=True)
+
+    def waits_in_vain(job: Job) -> bool:
+        follows = job.state == "PENDING" and queue.submissions[job.name].stage != "fuse"
+        mine = (runs[run_id] for run_id in queue.runs(job) if run_id in runs)
+        return follows and any(lost(parent) for run in mine for parent in run.parents)
+
+    jobs = tuple(job._replace(reason=NEVER) if waits_in_vain(job) else job for job in queue.jobs)
+    return Queue(jobs, queue.submissions)
 
 
 def _quotable(root: Path) -> None:

@@ -8,7 +8,7 @@ import methods
 from benchmarks import recipes
 from benchmarks.recipes import Settings
 from benchmarks.runs import Pretrain, Untrained
-from benchmarks.tables.base import Cell, TableSpec
+from benchmarks.tables.base import Cell, Skip, TableSpec
 from benchmarks.tables.fusion import ALTERNATIVE, NOTES, STREAMS, fusions
 
 COLUMNS = {
@@ -32,6 +32,12 @@ FUSED = ("SkeletonCLR", "AimCLR", "HiCLR", "SkeleMixCLR", "Ours")
 RANDOM, SUPERVISED = "Random", "Supervised"  # controls: what no training gives, and what labels give
 
 
+def strangers(settings: Settings) -> dict[str, Skip]:
+    """Rows of methods that have joined and that the recipe has nothing for, with the reason."""
+    reasons = {row: recipes.lacking(settings.recipe, method) for row, method in METHODS.items()}
+    return {row: Skip(reason) for row, reason in reasons.items() if reason}
+
+
 def encoders(settings: Settings, row: str, data: str, split: str, stream: str) -> Sequence[Pretrain | Untrained]:
     """What a row evaluates, one per seed: pretrained encoders, or for a control random ones."""
     if row == RANDOM:
@@ -42,12 +48,16 @@ def encoders(settings: Settings, row: str, data: str, split: str, stream: str) -
 
 def cells(settings: Settings) -> Iterator[Cell]:
     """Rows <method>/J, then <method>/3S; also where the paper has no number, as the runs are there."""
+    skips = strangers(settings)
+    for row, skip in skips.items():
+        yield from (Cell(f"{row}/J", column, skip) for column in COLUMNS)
     linear = {
         (row, column): {
             stream: recipes.judged(settings, "linear", encoders(settings, row, data, split, stream), data, split)
             for stream in (STREAMS if row in FUSED else STREAMS[:1])
         }
         for row in (*METHODS, RANDOM, SUPERVISED)
+        if row not in skips
         for column, (data, split) in COLUMNS.items()
     }
     for (row, column), streams in linear.items():

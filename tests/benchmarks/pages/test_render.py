@@ -164,3 +164,7 @@ def test_versions_devices_and_rounding_that_differ_are_told() -> None:
     assert "- **Code:** **mixed**, number of runs (`+`: with uncommitted changes): `aaaaaaa` 7, `bbbbbbb+` 1 " in text
     assert "- **Devices:** **mixed**, number of runs: cpu 9, NVIDIA H100 1 " in text
     assert "- **Rounding:** **mixed**, number of runs: bf16 1, float32 1 " in text
+    records[run.id]["again"] = [run.encoder.id]
+    assert "- **Trained again:** 1 run judges what was computed again" in " ".join(
+        render_table(spec, ONE, records).split()
+    )

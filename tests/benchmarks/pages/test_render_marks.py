@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks.pages.markdown import MOST, Footnotes
-from benchmarks.pages.outcomes import Summary, alike
+from benchmarks.pages.outcomes import Summary, alike, metric_lines
 from benchmarks.pages.render import render_table, summary
 from benchmarks.tables import TABLES, Skip, TableSpec
 from tests.benchmarks.pages import rendering
@@ -148,3 +148,12 @@ def test_errors_that_differ_in_numbers_share_a_footnote_and_the_rest_the_last() 
     assert set(marks[MOST - 2 :]) == {marks[-1]}
     assert notes.lines()[0] == "¹ `4 MiB` (`a` and 1 more)"
     assert notes.lines()[-1].endswith("all about a run (`r29` and 70 more)")
+
+
+def test_metrics_of_a_run_are_percentages_with_their_meaning() -> None:
+    lines = metric_lines({"best_epoch": 4.0, "best_knn20": 0.245, "knn20": 0.22, "top1": 1.0, "top1_best": 1.0})
+    assert [line.split()[:2] for line in lines] == [
+        ["best_epoch", "4"], ["best_knn20", "24.5"], ["knn20", "22.0"], ["top1", "100.0"], ["top1_best", "100.0"]
+    ]  # fmt: skip
+    assert "best epoch" in lines[4]
+    assert "encoder best-knn" in lines[1]

@@ -57,7 +57,7 @@ def test_a_time_is_what_sbatch_takes(tmp_path: Path, text: str, minutes: int) ->
         ('partition = "p"\noptions = 3', "options is a table"),
         ('partition = "p"\ndevice = "gpu"', "Unknown device 'gpu'."),
         ('partition = "p"\nfuse = 3', "[fuse] is a section, not 3"),
-        ("partition = p", "cannot be read: Invalid value"),
+        ("partition = p", "text stands in quotes"),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path: Path, text: str, words: str) -> None:

@@ -152,6 +152,14 @@ def test_a_hopeless_task_is_cancelled_and_replaced(slurm: Slurm) -> None:
     assert "11_3" not in [job.id for job in slurm.jobs]
 
 
+def test_a_task_whose_pretraining_was_cancelled_is_replaced_before_slurm_notices(slurm: Slurm) -> None:
+    slurm.submit("7")
+    slurm.jobs = [job for job in slurm.jobs if job.id not in ("10_3", "10_5")]
+    assert slurm.submit("7") == (16, [("pretrain", 2), ("evaluate", 2), ("fuse", 1)])
+    assert not {"11_3", "11_5"} & {job.id for job in slurm.jobs}
+    assert slurm.submit("7") == (16, [])
+
+
 def test_a_failed_run_waits_until_it_is_to_be_tried_again(slurm: Slurm) -> None:
     store = Campaign([TABLES["7"]], Settings(scale="smoke"), slurm.root, slurm.root).store
     store.prepare()
