@@ -80,7 +80,9 @@ def _nearest(message: str) -> str:
         return ""
     got, _, rest = message.partition("invalid choice: '")[2].partition("'")
     choices = rest.partition("choose from ")[2].rstrip(")").replace("'", "").split(", ")
-    near = difflib.get_close_matches(got, choices, n=1)
+    if len(parts := got.split(",")) > 1:
+        return f"\nWith spaces between: {' '.join(parts)}"
+    near = difflib.get_close_matches(got.lower(), choices, n=1)
     return f"\nDid you mean {near[0]}?" if near and not got.isdigit() else ""  # 19 is no slip for 9
 
 

@@ -18,6 +18,7 @@ from rich.console import Console
 from benchmarks import recipes
 from benchmarks.datasets import catalog
 from benchmarks.datasets import store as prepared
+from benchmarks.durations import clock
 from benchmarks.machine import limits
 from benchmarks.names import UnknownName
 from benchmarks.pages.index import Picture, render_index
@@ -199,7 +200,8 @@ class Campaign:
                 workers = min(jobs or by_default, len(todo))
                 statuses = run_all(todo, str(self.store.root), machine, workers, watcher, devices)
             ended = Counter(status.partition(":")[0] for status in statuses.values())
-            console.print(", ".join(f"{count} {status}" for status, count in sorted(ended.items())), markup=False)
+            counts = ", ".join(f"{count} {status}" for status, count in sorted(ended.items()))
+            console.print(f"{counts} in {clock(watcher.elapsed)}", markup=False)
             if not ended[DAMAGED]:
                 return
             failed |= {run_id for run_id, status in statuses.items() if status == "failed"}

@@ -45,6 +45,11 @@ def overrides(words: Iterable[str], method: str | None = None) -> tuple[tuple[st
         key, equals, text = word.partition("=")
         if not equals:
             raise UsageError(f"--set wants key=value, got {word!r}")
+        owners = [name for name, kind in METHODS.items() if key in types_of(kind.Config)]
+        if method and owners and key not in hints:
+            raise UsageError(f"--set {key} is a setting of {', '.join(owners)}, not of {method}")
+        if "=" in text:
+            raise UsageError(f"--set wants spaces between settings: {word.replace(',', ' ')}")
         value = _one_of(key, text, hints[known("setting", key, hints)])
         if key in POSITIVE and value <= 0:
             raise UsageError(f"--set {key} wants a number above 0, got {text!r}")

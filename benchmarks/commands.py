@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from functools import partial
 from pathlib import Path
 
@@ -16,11 +15,12 @@ from benchmarks.campaign import Campaign, file_of, find_run, root_of, scale_for
 from benchmarks.choices import UsageError
 from benchmarks.datasets import catalog
 from benchmarks.doctor.look import doctor
-from benchmarks.durations import clock, lasting
+from benchmarks.durations import lasting
 from benchmarks.machine import limits
 from benchmarks.names import UnknownName, known
-from benchmarks.pages.outcomes import last_line, metric_lines
+from benchmarks.pages.one import about
 from benchmarks.pages.settings import render_settings, settings_tables
+from benchmarks.pages.terminal import narrowed
 from benchmarks.planning.cost import MACHINE
 from benchmarks.planning.plan import Plan
 from benchmarks.recipes import Settings
@@ -71,7 +71,8 @@ def _device(name: str) -> str:
     try:
         torch.zeros(1, device=name)
     except (RuntimeError, AssertionError) as error:
-        raise UsageError(f"--device {name} cannot be used here: {str(error).splitlines()[0]}") from error
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"--device {name} cannot be used here: {reason}; auto takes what there is") from error
     return name
 
 
@@ -112,6 +113,8 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.scale == "auto":
             console.print(choices.unprepared(specs, arguments.data), markup=False)
     console.print(f"{campaign.plan.kinds()}; {len(todo)} of {len(campaign.plan.runs)} runs to do.", markup=False)
+    for line in campaign.impossible():
+        say(line)
     if again := sum(campaign.store.done(run_) for run_ in todo):
         say(f"{again} have results here without the encoders or scores that others need: done anew, records stay.")
     if arguments.slurm:
@@ -146,11 +149,13 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.method:
         campaign.tidy()
         for run_ in campaign.plan.runs.values():
-            _show(campaign.store, run_.id, console, brief=True)
+            say("\n".join(about(campaign.store, run_.id, brief=True)))
     else:
-        for path, text in campaign.write().items():
+        for path, text in (campaign.write() if campaign.plan.runs else campaign.tables()).items():
             shown = text.partition("<details>")[0].rstrip()  # the list of run ids is for the file
-            console.print(f"\n{shown}\n\nWritten to {choices.short(path)}", markup=False)
+            written = choices.short(path)
+            where = f"Written to {written}" if campaign.plan.runs else f"{written} stays as it is"
+            say(f"\n{narrowed(shown, console.width) if console.is_terminal else shown}\n\n{where}")
     for line in campaign.advice():
         console.print(line, markup=False)
     return campaign.exit_code()
@@ -165,7 +170,9 @@ def plan(arguments: argparse.Namespace) -> int:
     others = [spec for name, spec in TABLES.items() if name not in campaign.whole.tables]
     print(campaign.whole.describe(Plan.of(others, settings), arguments.all))
     todo, cores = campaign.todo(), limits.cores()
-    print(f"\n{len(todo)} of {len(campaign.whole.runs)} runs are to do and can be done here.")
+    done = sum(campaign.store.done(run_) for run_ in campaign.whole.runs.values())
+    lost = len(campaign.whole.runs.keys() - campaign.plan.runs.keys())
+    print(f"\n{len(campaign.whole.runs)} runs: {done} done, {len(todo)} to do, {lost} that cannot be done here.")
     for what, seconds in (("All runs", campaign.whole.seconds()), ("Those to do", campaign.plan.seconds(todo))):
         print(f"{what}: about {lasting(seconds)} of one core, {lasting(seconds / cores)} on {cores} like {MACHINE}.")
     print("\n".join([*campaign.impossible(anywhere=False), *forecast.forecast(arguments, campaign)]))
@@ -182,28 +189,8 @@ def status(arguments: argparse.Namespace) -> int:
 def show(arguments: argparse.Namespace) -> int:
     """Prints one run: spec, metrics, environment."""
     scale, run_id = find_run(arguments.out, arguments.run_id)
-    _show(Store(root_of(arguments.out, scale)), run_id, _console(), brief=False)
+    print("\n".join(about(Store(root_of(arguments.out, scale)), run_id, brief=False)))
     return 0
-
-
-def _show(store: Store, run_id: str, console: Console, brief: bool) -> None:
-    record = store.record(run_id)
-    if record is None:
-        console.print(f"{run_id}: no record yet", markup=False)
-        if not brief:
-            console.print(json.dumps(store.read_spec(run_id).spec(), indent=1), markup=False)
-        return
-    seconds = clock(record.get("seconds", 0.0))
-    console.print(f"{run_id}  {record.get('label', '')}  {record['status']}  {seconds}", markup=False)
-    if record["status"] == "failed":
-        console.print("  " + (record.get("error") or last_line(record)), markup=False)
-    for line in metric_lines(record.get("metrics", {})):
-        console.print(f"  {line}", markup=False)
-    if not brief:
-        for line in record.get("traceback", ()):
-            console.print(f"  {line}", markup=False)
-        for key in ("parents", "environment", "code", "spec"):
-            console.print(f"{key}: {json.dumps(record.get(key), indent=1, ensure_ascii=False)}", markup=False)
 
 
 def render(arguments: argparse.Namespace) -> int:

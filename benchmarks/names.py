@@ -18,7 +18,7 @@ def known(kind: str, name: str, allowed: Iterable[str]) -> str:
     """
     allowed = list(allowed)
     if name not in allowed:
-        near = difflib.get_close_matches(name, allowed, n=1)
+        near = difflib.get_close_matches(name.lower(), allowed, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise UnknownName(f"Unknown {kind} {name!r}.{hint} Allowed: {', '.join(allowed)}.")
     return name

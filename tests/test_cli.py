@@ -96,9 +96,9 @@ def test_one_run_with_wrong_words(words: list[str], message: str, capsys: pytest
 
 
 def test_unknown_method_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
-    code, text = say(capsys, "run", "--method", "skelton", "--scale", "smoke")
+    code, text = say(capsys, "run", "--method", "SkeletonCLRR", "--scale", "smoke")
     assert code == bench.USAGE
-    assert "Unknown method 'skelton'. Did you mean 'skeletonclr'?" in text
+    assert "Unknown method 'SkeletonCLRR'. Did you mean 'skeletonclr'?" in text
     assert "skeattnclr" in text
 
 

@@ -143,22 +143,3 @@ def last_line(record: Mapping[str, Any]) -> str:
     if record.get("status") != "failed":
         return f"the record's status is {record.get('status')!r}, neither 'ok' nor 'failed'"
     return lines[-1] if lines else "the record gives no reason"
-
-
-MEANINGS = {  # of accuracies, by the beginning of their name
-    "top1_best": "of the best epoch, which looks at the test set",
-    "top1_last": "of the last epoch",
-    "top1": "accuracy, as tables show it",
-    "top5": "the right class is among five",
-    "best_knn": "KNN of k neighbours, of the encoder best-knn",
-    "knn": "KNN of k neighbours, of the last encoder, or the one judged",
-}
-
-
-def metric_lines(metrics: Mapping[str, float]) -> list[str]:
-    """A line for each metric of a run; accuracies in percent, with what they mean."""
-    lines = []
-    for name, value in metrics.items():
-        meaning = next((meaning for start, meaning in MEANINGS.items() if name.startswith(start)), None)
-        lines.append(f"{name:12} {value:.4g}" if meaning is None else f"{name:12} {100 * value:5.1f} %  {meaning}")
-    return lines

@@ -75,6 +75,8 @@ def _about(spec: TableSpec, settings: Settings, found: list[Outcome], records: R
         splits = [split for owner, split in spec.data if owner == name]
         if settings.standin is None:  # the rules' words count subjects and videos of the real set
             splits = [f"{split} ({catalog.rule(name, split).title})" for split in splits]
+        else:
+            splits[-1] += f" ({catalog.classes(name, settings.standin)} classes)"
         sets.append(f"{catalog.dataset(name).title} {', '.join(splits)}")
     entries = {
         "Data": f"{kind}: {'; '.join(sets)}",

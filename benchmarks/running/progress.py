@@ -80,9 +80,14 @@ class Reporter:
         if self.live:
             self.bars.stop()
 
+    @property
+    def elapsed(self) -> float:
+        """Seconds since it began."""
+        return time.monotonic() - self.started
+
     def _left(self) -> str:
         done = sum(self.costs[run_id] * share for run_id, share in self.share.items())
-        elapsed = time.monotonic() - self.started
+        elapsed = self.elapsed
         if done <= 0:
             return "time left unknown"
         return f"{clock(elapsed * (sum(self.costs.values()) - done) / done)} left"

@@ -25,9 +25,10 @@ METHODS = {
     "SkeleMixCLR": "skelemixclr",
     "Ours": "skeattnclr",
 }
-METHODS |= {  # whoever joins methods.METHODS, under its own name
+JOINED = {  # whoever joins methods.METHODS, under its own name
     name: name for name, kind in methods.METHODS.items() if name not in METHODS.values() and not kind.NEEDS_LABELS
 }
+METHODS |= JOINED
 FUSED = ("SkeletonCLR", "AimCLR", "HiCLR", "SkeleMixCLR", "Ours")
 RANDOM, SUPERVISED = "Random", "Supervised"  # controls: what no training gives, and what labels give
 

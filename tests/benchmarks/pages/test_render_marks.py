@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from benchmarks.pages.markdown import MOST, Footnotes
-from benchmarks.pages.outcomes import Summary, alike, metric_lines
+from benchmarks.pages.one import metric_lines
+from benchmarks.pages.outcomes import Summary, alike
 from benchmarks.pages.render import render_table, summary
 from benchmarks.tables import TABLES, Skip, TableSpec
 from tests.benchmarks.pages import rendering

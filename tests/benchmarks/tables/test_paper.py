@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.recipes import Settings
-from benchmarks.tables import TABLES
+from benchmarks.tables import TABLES, table3
 from benchmarks.tables.paper import PaperTable, paper, paper_settings, result_tables, setting_tables
 
 RESULTS = ("1", "2", "3", "4", "5", "6", "7", "15", "16", "17", "18")
@@ -132,7 +132,7 @@ MORE_ROWS = {
 
 @pytest.mark.parametrize("table", [table for table in TABLES if TABLES[table].paper])
 def test_every_table_has_the_rows_and_columns_of_the_paper(table: str) -> None:
-    cells = list(TABLES[table].cells(Settings()))
+    cells = [cell for cell in TABLES[table].cells(Settings()) if cell.row.partition("/")[0] not in table3.JOINED]
     here = paper(table)
     rows, columns = {cell.row for cell in cells}, {cell.column for cell in cells}
     assert rows == set(here.rows) | MORE_ROWS.get(table, set())
