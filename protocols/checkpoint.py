@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from protocols.files import replacing
@@ -167,13 +166,14 @@ def _read_encoder(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     if path.is_dir():
         raise Damaged(path, "it is a folder")
     with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-    if length > LARGEST_HEADER:
-        raise Damaged(path, f"its header has {length} bytes, expected at most {LARGEST_HEADER}")
+        start = file.read(8)
+        length = int.from_bytes(start, "little")
+        if length > LARGEST_HEADER:
+            raise Damaged(path, f"its header has {length} bytes, expected at most {LARGEST_HEADER}")
+        content = start + file.read()
     try:
-        with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {})["about"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
+        header = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["about"])
+        tensors = load(content)  # safe_open of safetensors 0.8 loses memory with every tensor
     except Exception as error:  # damaged files raise nearly everything
         raise Damaged(path, f"it is no readable encoder ({type(error).__name__}: {error})") from error
     if not isinstance(header, dict) or not all(isinstance(value, str) for value in header.values()):

@@ -114,7 +114,7 @@ def picture(settings: Settings, run: Pretrain, rows: list[skeletons.Sequence3D],
     means = [float(some.mean()) for some in seen]  # clips differ more than joints do: each is seen against its own mean
     values = np.stack([value - mean for value, mean in zip(values, means, strict=True)])
     shown = np.concatenate([some - mean for some, mean in zip(seen, means, strict=True)])
-    scale = Normalize(float(shown.min()), float(shown.max()))
+    scale = Normalize(float(shown.min()), float(shown.max()), clip=True)  # a joint at the origin is not in `shown`
     width = WIDTH - 2 * SIDE - LEFT
     metre = width / (skeletons.STEP_WIDTH * skeletons.STEPS)
     spans = [skeletons.span(row) for row in rows]

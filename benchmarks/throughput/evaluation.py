@@ -66,6 +66,10 @@ class Sizes:
     batch: int = 16  # of a step
 
 
+SMOKE = Sizes(samples=128, small=64, shared=64, frames=16, width=4, epochs=4, rounds=1, bank=400, growth=(200,),
+              widths=(8, 16), batch=4)  # fmt: skip
+
+
 def in_turn(calls: dict[str, Callable[[], object]], rounds: int, device: str) -> dict[str, list[float]]:
     """Seconds of every call, once a round."""
     seconds: dict[str, list[float]] = {name: [] for name in calls}

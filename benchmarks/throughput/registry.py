@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.machine import hardware, limits
@@ -27,8 +28,9 @@ def measure(arguments: argparse.Namespace, device: str, say: Callable[[str], Non
         case "overhead":
             yield overhead.profile(arguments.jobs or cores, arguments.steps or 3, out, say)
         case "protocols":
-            default = evaluation.Sizes()
-            sizes = evaluation.Sizes(arguments.samples or default.samples, rounds=arguments.steps or default.rounds)
+            default = evaluation.SMOKE if arguments.scale == "smoke" else evaluation.Sizes()
+            given = {"samples": arguments.samples, "rounds": arguments.steps}
+            sizes = replace(default, **{name: value for name, value in given.items() if value})
             yield evaluation.profile(sizes, device, cores, out, say)
         case "train":
             scale = "full" if arguments.scale == "auto" else arguments.scale

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import resource
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import torch
 from torch import nn
 
 from protocols.base import Context
-from protocols.checkpoint import load_training, save_encoder, save_training
+from protocols.checkpoint import load_encoder, load_training, save_encoder, save_training
 from protocols.files import replacing
 from protocols.fit import fit
 from protocols.sgd import SGD
@@ -62,3 +64,18 @@ def test_the_last_epoch_leaves_no_checkpoint(tmp_path: Path) -> None:
     saved = load_training(tmp_path / "checkpoint.pt", "a", torch.device("cpu"))
     assert saved
     assert [entry["epoch"] for entry in saved["history"]] == [1, 2]
+
+
+def test_reading_encoders_holds_no_memory(tmp_path: Path) -> None:
+    path, net = tmp_path / "encoder.safetensors", nn.Sequential(*(nn.Linear(2, 2) for _ in range(50)))
+    save_encoder(path, net, {"run": "a", "epoch": "1"})
+    gc.collect()
+    load_encoder(path, lambda: net, {"run": "a"})
+    tracemalloc.start()
+    try:
+        for _ in range(20):
+            load_encoder(path, lambda: net, {"run": "a"})
+        gc.collect()
+        assert tracemalloc.get_traced_memory()[0] < 20_000  # bytes; safe_open of safetensors 0.8 left 60 of each tensor
+    finally:
+        tracemalloc.stop()

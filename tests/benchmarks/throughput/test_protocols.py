@@ -10,17 +10,14 @@ import torch
 
 import bench
 from benchmarks.throughput import evaluation, evaluation_forms, registry
-from benchmarks.throughput.evaluation import Sizes
+from benchmarks.throughput.evaluation import SMOKE, Sizes
 from benchmarks.throughput.evaluation_forms import OURS, PLAIN
 from protocols import linear
-
-TINY = Sizes(samples=128, small=64, shared=64, frames=16, width=4, epochs=4, rounds=1, bank=400, growth=(200,),
-             widths=(8, 16), batch=4)  # fmt: skip
 
 
 def test_a_page_with_every_part(tmp_path: Path) -> None:
     said: list[str] = []
-    path = evaluation.profile(TINY, "cpu", 1, tmp_path, said.append)
+    path = evaluation.profile(SMOKE, "cpu", 1, tmp_path, said.append)
     text = path.read_text()
     assert path.name.startswith("protocols-")
     assert "`python bench.py profile protocols` on " in text
@@ -83,13 +80,13 @@ def test_forms_that_disagree_are_not_timed(what: str, monkeypatch: pytest.Monkey
     monkeypatch.setattr(evaluation, what, wrong)
     measure = evaluation.measure_linear if what == "linear_forms" else evaluation.measure_knn
     with pytest.raises(ValueError, match="disagree; no time means anything"):
-        measure(TINY, "cpu")
+        measure(SMOKE, "cpu")
 
 
 def test_the_command_line_gives_the_sizes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Sizes] = []
     monkeypatch.setattr(evaluation, "profile", lambda sizes, *_: seen.append(sizes) or tmp_path)
-    for words in ([], ["--samples", "300", "--steps", "2"]):
+    for words in ([], ["--samples", "300", "--steps", "2"], ["--scale", "smoke"]):
         pages = registry.measure(bench.parser().parse_args(["profile", "protocols", *words]), "cpu", print)
         assert list(pages) == [tmp_path]
-    assert seen == [Sizes(), Sizes(samples=300, rounds=2)]
+    assert seen == [Sizes(), Sizes(samples=300, rounds=2), SMOKE]
