@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from functools import partial
 from pathlib import Path
 
@@ -149,7 +150,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.method:
         campaign.tidy()
         for run_ in campaign.plan.runs.values():
-            say("\n".join(about(campaign.store, run_.id, brief=True)))
+            if record := campaign.store.record(run_.id):
+                say("\n".join(about(record, campaign.store.records / f"{run_.id}.json", brief=True)))
     else:
         for path, text in (campaign.write() if campaign.plan.runs else campaign.tables()).items():
             shown = text.partition("<details>")[0].rstrip()  # the list of run ids is for the file
@@ -182,14 +184,19 @@ def plan(arguments: argparse.Namespace) -> int:
 def status(arguments: argparse.Namespace) -> int:
     """Prints how far the runs of a table are."""
     campaign = _campaign(arguments, _wanted(arguments)[0])
-    print("\n".join([*standing(campaign).lines(arguments.all), *campaign.advice()]))
+    *lines, together = standing(campaign).lines(arguments.all)
+    print("\n".join([*lines, *campaign.advice(), together]))
     return campaign.exit_code()
 
 
 def show(arguments: argparse.Namespace) -> int:
     """Prints one run: spec, metrics, environment."""
     scale, run_id = find_run(arguments.out, arguments.run_id)
-    print("\n".join(about(Store(root_of(arguments.out, scale)), run_id, brief=False)))
+    store = Store(root_of(arguments.out, scale))
+    if record := store.record(run_id):
+        print("\n".join(about(record, store.records / f"{run_id}.json", brief=False)))
+    else:
+        print(f"{run_id}: no record yet\n{json.dumps(store.read_spec(run_id).spec(), indent=1)}")
     return 0
 
 

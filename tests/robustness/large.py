@@ -145,8 +145,10 @@ def look(filled: Filled, command: Command) -> tuple[list[Look], list[str]]:
     named = [line.split()[1] for line in say("status --all", 4, "--all").splitlines() if line.startswith("failed ")]
     if set(named) != filled.failed or len(named) != len(filled.failed):
         wrong.append(f"status --all: {len(named)} failed runs named, not {len(filled.failed)}")
-    if (line := f"{len(filled.todo)} of {runs} runs are to do") not in (text := say("plan", 0)):
-        wrong.append(f"plan: no '{line}', but '{_near(text, ' are to do')}'")
+    if (line := f"{runs} runs: {filled.records - len(filled.failed)} done, {len(filled.todo)} to do") not in (
+        text := say("plan", 0)
+    ):
+        wrong.append(f"plan: no '{line}', but '{_near(text, ' to do')}'")
     say("render", 0)
     say("render --check", 0, "--check")
     if f"{len(filled.todo)} of {runs} runs to do." not in (text := say("run --dry-run", 0, "--dry-run")):
