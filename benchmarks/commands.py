@@ -150,8 +150,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.method:
         campaign.tidy()
         for run_ in campaign.plan.runs.values():
-            if record := campaign.store.record(run_.id):
-                say("\n".join(about(record, campaign.store.records / f"{run_.id}.json", brief=True)))
+            record = campaign.store.record(run_.id)
+            path = campaign.store.records / f"{run_.id}.json"
+            say("\n".join(about(record, path, brief=True)) if record else f"{run_.id}: no record yet")
     else:
         for path, text in (campaign.write() if campaign.plan.runs else campaign.tables()).items():
             shown = text.partition("<details>")[0].rstrip()  # the list of run ids is for the file
