@@ -43,7 +43,7 @@ class Block(nn.Module):
         self.tcn_norm = BatchNorm(channels_out)
         self.dropout = Dropout(dropout)
         self.residual = residual
-        self.shortcut: nn.Module = nn.Identity()
+        self.shortcut: Shortcut | None = None  # the input itself
         if residual and (channels_in != channels_out or stride != 1):
             self.shortcut = Shortcut(nn.Conv2d(channels_in, channels_out, 1, (stride, 1)), BatchNorm(channels_out))
 
@@ -52,7 +52,7 @@ class Block(nn.Module):
         out = F.relu(self.gcn_norm(self.gcn(x, graph), more), inplace=True)
         out = self.dropout(self.tcn_norm(self.tcn(out), more))
         if self.residual:
-            out = out.add_(self.shortcut(x, more) if isinstance(self.shortcut, Shortcut) else x)
+            out = out.add_(x if self.shortcut is None else self.shortcut(x, more))
         return F.relu(out, inplace=True)
 
 

@@ -143,13 +143,13 @@ class Campaign:
             reasons -= Counter(self.whole.skips().values())
         return [f"{count} cells cannot be measured here: {reason}" for reason, count in reasons.items()]
 
-    def advice(self) -> list[str]:
-        """What to know about cells that have no number."""
-        failed = next((run for run in self.plan.runs if (self.store.brief(run) or {}).get("status") == "failed"), None)
-        retry = (
-            f"Failed runs are left alone: --retry-failed tries them again, `bench.py show {failed}` says what it was."
-        )
-        return [*self.impossible(), *([retry] if failed else [])]
+    def failed(self) -> list[str]:
+        """What to do about runs that failed; nothing where none has."""
+        for run_id in self.plan.runs:
+            if (self.store.brief(run_id) or {}).get("status") == "failed":
+                show = f"`bench.py show {run_id}` says what it was"
+                return [f"Failed runs are left alone: --retry-failed tries them again, {show}."]
+        return []
 
     def check_data(self) -> None:
         """Records of one data set must have been measured on the same prepared files, and on those that lie here.

@@ -121,18 +121,11 @@ def banner(scale: str) -> str:
 
 def unprepared(specs: Iterable[TableSpec], data: Path) -> str:
     """Why --scale auto is demo, and the way from there to real data."""
-    names = sorted({name for spec in specs for name, _ in spec.data})
+    names = list(dict.fromkeys(name for spec in specs for name, _ in spec.data))
     return (
         f"** Not prepared in {short(data)}: {', '.join(names)}. For real data, which is scale full:\n"
         f"** python bench.py data prepare {names[0]} --raw PATH; where to get it says python bench.py data list **"
     )
-
-
-def asked(settings: Settings) -> str:
-    """The options that decide what a page shows."""
-    changed = " ".join(f"{key}={value}" for key, value in settings.overrides)
-    words = f"--seeds {len(settings.seeds)} --scale {settings.scale} --recipe {settings.recipe}"
-    return f"{words} --set {changed}" if changed else words
 
 
 def watch(arguments: argparse.Namespace, queued: list[str]) -> str:

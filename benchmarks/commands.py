@@ -110,14 +110,14 @@ def run(arguments: argparse.Namespace) -> int:
     campaign.check_data()
     todo = campaign.todo(arguments.retry_failed)
     if campaign.settings.standin:
-        console.print(choices.banner(campaign.settings.scale), markup=False)
+        say(choices.banner(campaign.settings.scale))
         if arguments.scale == "auto":
-            console.print(choices.unprepared(specs, arguments.data), markup=False)
-    console.print(f"{campaign.plan.kinds()}; {len(todo)} of {len(campaign.plan.runs)} runs to do.", markup=False)
+            say(choices.unprepared(specs, arguments.data))
+    say(f"{campaign.plan.kinds()}; {len(todo)} of {len(campaign.plan.runs)} runs to do.")
     for line in campaign.impossible():
         say(line)
     if again := sum(campaign.store.done(run_) for run_ in todo):
-        say(f"{again} have results here without the encoders or scores that others need: done anew, records stay.")
+        say(f"{again} of them were done before, but their encoders or scores are not here: done again, records stay.")
     if arguments.slurm:
         if arguments.jobs or arguments.device != "auto" or arguments.threads != 1:
             raise UsageError(
@@ -159,8 +159,8 @@ def run(arguments: argparse.Namespace) -> int:
             written = choices.short(path)
             where = f"Written to {written}" if campaign.plan.runs else f"{written} stays as it is"
             say(f"\n{narrowed(shown, console.width) if console.is_terminal else shown}\n\n{where}")
-    for line in campaign.advice():
-        console.print(line, markup=False)
+    for line in campaign.failed():
+        say(line)
     return campaign.exit_code()
 
 
@@ -186,7 +186,7 @@ def status(arguments: argparse.Namespace) -> int:
     """Prints how far the runs of a table are."""
     campaign = _campaign(arguments, _wanted(arguments)[0])
     *lines, together = standing(campaign).lines(arguments.all)
-    print("\n".join([*lines, *campaign.advice(), together]))
+    print("\n".join([*lines, *campaign.impossible(), *campaign.failed(), together]))
     return campaign.exit_code()
 
 
@@ -212,7 +212,7 @@ def render(arguments: argparse.Namespace) -> int:
     if arguments.check:
         stale = [path for path, text in texts.items() if not path.exists() or path.read_text() != text]
         for path in stale:
-            what = f"{choices.short(path)} is not what the records say for {choices.asked(campaign.settings)}"
+            what = f"{choices.short(path)} is not what the records say for {campaign.settings.options}"
             print(f"{what}; render it again, or ask for what it shows")
         return 3 if stale else 0
     for path, text in texts.items():

@@ -52,7 +52,7 @@ def lengths_of(data: Path, name: str) -> list[int]:
 
 
 def command(folder: Path) -> str:
-    """The command line that (re)creates `folder`; DIR stands for the raw files."""
+    """The command line that (re)creates `folder`; PATH stands for the raw files."""
     name, _, frames = folder.name.rpartition("-")
     where = shlex.quote(str(folder.parent))
     return f"python bench.py data prepare {name or folder.name} --raw PATH --frames {frames} --data {where}"

@@ -7,7 +7,6 @@ its own accord: the same records give the same bytes.
 
 from __future__ import annotations
 
-import shlex
 import statistics
 from collections.abc import Sequence
 
@@ -101,9 +100,7 @@ def _commands(spec: TableSpec, settings: Settings) -> list[str]:
     seeds = settings.seeds
     if seeds != tuple(range(len(seeds))):
         return [f"Seeds that the command line cannot ask for: `{settings!r}` from Python."]
-    common = f"--table {spec.id} --scale {settings.scale} --recipe {settings.recipe} --seeds {len(seeds)}"
-    for key, value in settings.overrides:
-        common += f" --set {shlex.quote(f'{key}={value}')}"
+    common = f"--table {spec.id} {settings.options}"
     return ["```sh", f"python bench.py run    {common}", f"python bench.py render {common}", "```"]
 
 

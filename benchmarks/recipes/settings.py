@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -30,6 +31,12 @@ class Settings:
         """What a file's name says of them: another recipe than `paper`, and what --set changed."""
         changed = [re.sub(r"[^\w.=-]", "-", f"{key}={value}") for key, value in self.overrides]
         return [*([] if self.recipe == "paper" else [self.recipe]), *changed]
+
+    @property
+    def options(self) -> str:
+        """The words of the command line that ask for them."""
+        changed = "".join(f" --set {shlex.quote(f'{key}={value}')}" for key, value in self.overrides)
+        return f"--scale {self.scale} --recipe {self.recipe} --seeds {len(self.seeds)}{changed}"
 
     @cached_property
     def made(self) -> dict[Any, Any]:

@@ -49,7 +49,9 @@ class PlainBlock(nn.Module):
     def forward(self, x: Tensor, graph: Graph) -> Tensor:
         """(R, C, T, V) -> (R, C', ⌈T / stride⌉, V)."""
         out = self.dropout(self.tcn_norm(self.tcn(torch.relu(self.gcn_norm(self.gcn(x, graph))))))
-        return torch.relu(out + self.shortcut(x)) if self.residual else torch.relu(out)
+        if not self.residual:
+            return torch.relu(out)
+        return torch.relu(out + (x if self.shortcut is None else self.shortcut(x)))
 
 
 class PlainSTGCN(STGCN):
@@ -63,7 +65,7 @@ class PlainSTGCN(STGCN):
         self.blocks = nn.ModuleList(PlainBlock(block) for block in ours.blocks if isinstance(block, Block))
 
     def absent_alike(self, rows: Tensor) -> bool:
-        """Never asked: every row is computed."""
+        """No matter: every row is computed."""
         return False
 
     def maps(self, rows: Tensor) -> Tensor:

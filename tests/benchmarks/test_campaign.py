@@ -80,9 +80,9 @@ def test_rounds_after_damage_keep_the_option_and_try_no_failure_twice(
 def test_a_failed_run_is_told_with_what_to_do(tmp_path: Path) -> None:
     campaign = Campaign([TABLES["7"]], Settings(scale="smoke"), tmp_path, tmp_path)
     campaign.store.prepare()
-    assert campaign.advice() == []
+    assert campaign.failed() == []
     run = next(iter(campaign.plan.runs))
     campaign.store.write_record({"run": run, "status": "failed", "error": "e", "seconds": 1.0, "label": ""})
-    assert campaign.advice() == [
+    assert campaign.failed() == [
         f"Failed runs are left alone: --retry-failed tries them again, `bench.py show {run}` says what it was."
     ]
