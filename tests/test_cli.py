@@ -222,7 +222,7 @@ def test_auto_is_demo_without_data(tmp_path: Path, capsys: pytest.CaptureFixture
     code, text = say(capsys, "run", "--table", "1", "--dry-run", "--data", str(tmp_path), "--out", str(tmp_path))
     assert code == 0
     assert "demo scale, synthetic stand-ins" in text
-    assert f"Not prepared in {tmp_path}: ntu120, ntu60, pku1, pku2" in text
+    assert f"Not prepared in {tmp_path}: ntu60, ntu120, pku1, pku2" in text
     assert "42 pretrainings, 42 evaluations, 20 fusions; 104 of 104 runs to do" in text
 
 
