@@ -33,6 +33,15 @@ class Step(NamedTuple):
     note: str = ""
 
 
+def not_timed(kernel: Kernel, device: str) -> str | None:
+    """Why no step is measured with a kernel, or None. Triton's interpreter has right numbers and no meaningful time."""
+    if kernel != "triton":
+        return None
+    if not device.startswith("cuda"):
+        return f"Triton compiles for GPUs, and this is a {device.upper()}"
+    return unsupported(torch.device(device), torch.float32)
+
+
 def measure(device: str, kind: str, seconds: float, say: Callable[[str], None]) -> list[Step]:
     """Table 8's batch on a GPU, CPU_BATCH clips on a CPU; the paper's ST-GCN and frames.
 
@@ -67,8 +76,7 @@ def measure(device: str, kind: str, seconds: float, say: Callable[[str], None]) 
     calls: dict[Kernel, Callable[[], object]] = {}
     with rounding(kind):
         for kernel in KERNELS:
-            reason = unsupported(torch.device(device), torch.float32) if kernel == "triton" else None
-            if reason:
+            if reason := not_timed(kernel, device):
                 found.append(Step(case, kernel, batch, [], float("nan"), f"n/a: {reason}"))
                 continue
             if device.startswith("cuda"):
