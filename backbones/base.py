@@ -35,7 +35,7 @@ class Backbone(nn.Module):
     mask_pooling: MaskPooling = "mean"  # how tokens that a mask has weighted become one vector
 
     @property
-    def neck(self) -> int:
+    def projector_width(self) -> int:
         """Inner width of SkeAttnCLR's released projector, which differs by backbone: C unless overridden."""
         return self.width
 

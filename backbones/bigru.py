@@ -77,7 +77,7 @@ class BiGRU(Backbone):
                 nn.init.xavier_uniform_(parameter)
 
     @property
-    def neck(self) -> int:
+    def projector_width(self) -> int:
         """C / 2: as wide as one direction."""
         return self.width // 2
 

@@ -19,7 +19,7 @@ from backbones import skeleton
 from backbones.base import PersonBackbone
 
 SLOPE = 0.1  # of every leaky ReLU
-LONGEST = 300  # frames, of any clip of any data set
+LONGEST = 300  # frames that are encoded, the longest of NTU RGB+D; clips are resampled well below
 
 
 def positions(channels: int, length: int) -> Float[Tensor, "{channels} {length}"]:

@@ -2,7 +2,7 @@
 
 Why: PyTorch's CPU form adds a gradient of the size of the weights after every frame. Without that, a forward and
 backward pass at the size of Table 13 took a tenth to a quarter less (`bench.py profile gru`). On other devices
-nn.GRU is used as it is.
+nn.GRU is used as it is, in float32 however a training rounds.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
+
+from backbones.exact import unrounded
 
 
 class Recurrence(torch.autograd.Function):
@@ -62,7 +64,8 @@ class Recurrence(torch.autograd.Function):
 def run_gru(gru: nn.GRU, x: Float[Tensor, "B T I"]) -> Float[Tensor, "B T H"]:
     """gru(x)[0] for a batch-first GRU without dropout: x (B, T, inputs) -> states (B, T, H) or (B, T, 2H)."""
     if not x.is_cpu or not torch.is_grad_enabled():
-        return gru(x)[0]
+        with unrounded(x):  # cuDNN's would be float16 under autocast, in which most gradients of the gates are 0
+            return gru(x if x.dtype == torch.float64 else x.float())[0]
     x = x.transpose(0, 1)
     for layer in range(gru.num_layers):
         outputs = []

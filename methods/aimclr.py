@@ -55,7 +55,6 @@ class AimCLR(SkeletonCLR):
     """L = InfoNCE(z, z_k) + 1/2 [D(z_e <- z) + D(z_d <- z)]; from `mine_from` on the first term has more positives."""
 
     REVISION: ClassVar[int] = 1
-    PASSES: ClassVar[int] = 7
 
     @dataclass(frozen=True)
     class Config(SkeletonCLR.Config):
@@ -81,6 +80,11 @@ class AimCLR(SkeletonCLR):
     def unsupported(cls, config: object, backbone: Backbone, stream: str) -> str | None:
         """Joints are dropped on a grid of joints and frames."""
         return gridless(cls, backbone)
+
+    @classmethod
+    def passes(cls, config: object) -> int:
+        """Query and extreme view, there and back, and the key."""
+        return 7
 
     def views(self, x: Float[Tensor, "B 3 T V M"], generator: torch.Generator) -> dict[str, Tensor]:
         """x (B, 3, T, V, M) -> "extreme", "query", "key"."""

@@ -1,8 +1,9 @@
 """Views of skeleton sequences, made in batch on the device of the data, driven by one explicit generator.
 
-Every augmentation is two functions: `draw_*` takes the random numbers, one set per sample, and the other applies
-them. The generator is on the CPU: the few numbers of a batch are then the same whatever the device. They are finished
-there and sent once, without waiting. No step here waits for the device.
+Every augmentation is two functions: `draw_*` takes the random numbers, and the other applies them. One set is drawn
+per sample; one for the batch says which joints HiCLR hides and, unless `per_sample` is set, what is mixed. The
+generator is on the CPU, so that draws are the same whatever the device. They are finished there and sent once, without
+waiting: a few numbers, but for noise, which has one per coordinate. No step here waits for the device.
 """
 
 from __future__ import annotations
@@ -88,9 +89,9 @@ def normal(
     return x
 
 
-def draw_coin(x: Float[Tensor, "B 3 T V M"], generator: torch.Generator, chance: float = 0.5) -> Bool[Tensor, " B"]:
-    """Whether something happens to a sample, (B,) bool."""
-    return _send(torch.rand((len(x),), generator=generator) < chance, x)
+def draw_coin(x: Float[Tensor, "B 3 T V M"], generator: torch.Generator) -> Bool[Tensor, " B"]:
+    """Whether something happens to a sample, half of the time, (B,) bool."""
+    return _send(torch.rand((len(x),), generator=generator) < 0.5, x)
 
 
 def where(

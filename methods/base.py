@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from backbones import Backbone, Features
-from methods.exact import unit
+from methods.losses import unit
 from methods.mhsam import AttentionMask
 
 
@@ -51,7 +51,6 @@ class Method(nn.Module):
 
     REVISION: ClassVar[int]  # bumped when computed numbers change; part of every run id
     Config: ClassVar[type]  # frozen dataclass: every hyper-parameter, with its symbol in the paper
-    PASSES: ClassVar[int] = 4  # of one step through a backbone, a backward one counting two; for estimates of time
     NEEDS_LABELS: ClassVar[bool] = False  # only the supervised control; then views carry "labels" (B,)
 
     stream: str
@@ -61,9 +60,15 @@ class Method(nn.Module):
         """Why this method cannot train this backbone on this stream, or None."""
         return None
 
+    @classmethod
+    def passes(cls, config: object) -> int:
+        """How often a step passes through a backbone, a backward pass counting two; for estimates of time."""
+        return 4
+
     def views(self, x: Float[Tensor, "B 3 T V M"], generator: torch.Generator) -> dict[str, Tensor]:
         """x (B, 3, T, V, M) joints -> named views of the same shape: augmented, mixed, as a stream.
 
+        The generator is on the CPU, wherever x is, and the draws are the same on every device.
         Whatever else `loss` needs of the draws stands beside them as integers or booleans: donors, regions, masks.
         """
         raise NotImplementedError

@@ -20,7 +20,7 @@ from backbones import Backbone
 from backbones.streams import to_stream
 from methods import augment, losses, moco
 from methods.base import At, Encoder, Method
-from methods.exact import unit
+from methods.losses import unit
 
 STREAMS = ("joint", "motion", "bone")  # in the order of the release: two views are joint and motion
 
@@ -75,7 +75,6 @@ class CrosSCLR(Method):
     """L = sum over streams of InfoNCE; from `mine_from` on of the mean over the other streams of the crossed loss."""
 
     REVISION: ClassVar[int] = 1
-    PASSES: ClassVar[int] = 12
 
     @dataclass(frozen=True)
     class Config:
@@ -118,6 +117,12 @@ class CrosSCLR(Method):
         if stream not in STREAMS[: config.streams]:
             return f"CrosSCLR with {config.streams} streams trains {', '.join(STREAMS[: config.streams])}, not {stream}"
         return None
+
+    @classmethod
+    def passes(cls, config: object) -> int:
+        """Query and key of every stream."""
+        assert isinstance(config, cls.Config)
+        return 4 * config.streams
 
     def views(self, x: Float[Tensor, "B 3 T V M"], generator: torch.Generator) -> dict[str, Tensor]:
         """x (B, 3, T, V, M) -> "query joint", "query motion", ..., "key joint", ...: all of the same two views."""

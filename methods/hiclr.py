@@ -25,7 +25,6 @@ class HiCLR(SkeletonCLR):
     """L = InfoNCE(z, z_k) + 1/2 [D(z_1 <- z) + D(z_2 <- z_1)]; from `mine_from` on InfoNCE has more positives."""
 
     REVISION: ClassVar[int] = 1
-    PASSES: ClassVar[int] = 10
 
     @dataclass(frozen=True)
     class Config(SkeletonCLR.Config):
@@ -47,6 +46,11 @@ class HiCLR(SkeletonCLR):
     def __init__(self, backbone: Backbone, stream: str, config: Config) -> None:
         super().__init__(backbone, stream, config)
         self.hidden = nn.Parameter(torch.zeros(1))  # what stands in the place of a hidden coordinate
+
+    @classmethod
+    def passes(cls, config: object) -> int:
+        """Query and two extreme views, there and back, and the key."""
+        return 10
 
     def views(self, x: Float[Tensor, "B 3 T V M"], generator: torch.Generator) -> dict[str, Tensor]:
         """x (B, 3, T, V, M) -> "strong", "masked", "query", "key", and "mask" (T, V) bool, the joints to hide."""

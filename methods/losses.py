@@ -11,7 +11,12 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from methods.exact import unrounded
+from backbones.exact import unrounded
+
+
+def unit(x: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
+    """Rows of length 1, (B, D); bfloat16 and float16 become float32, in which all similarities are computed."""
+    return F.normalize(x if x.dtype == torch.float64 else x.float(), dim=1)
 
 
 def contrast_logits(

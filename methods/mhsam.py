@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from backbones.base import MaskPooling
-from methods.exact import unrounded
+from backbones.exact import unrounded
 from methods.kernels import Form, Kernel, attention_pool, choose, split_heads
 from methods.kernels.linear import linear
 

@@ -131,7 +131,8 @@ def key_encoder(query: AnyModule, key_init: KeyInit, init: Init = "released") ->
     """E_k, without gradients. It starts as a copy of E_q.
 
     "redrawn" is what all releases do: their generic initialisation runs after the copy and visits both
-    encoders, so that the two start unrelated. It draws by the same rule as E_q was drawn.
+    encoders, so that the two start unrelated. With `init` "released" it draws by the same rule as E_q was drawn; with
+    "torch" every layer gets PyTorch's own draw, also where a backbone drew otherwise (BiGRU's matrices).
     """
     key = copy.deepcopy(query)
     if key_init == "redrawn" and init == "torch":

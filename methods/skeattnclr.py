@@ -17,7 +17,7 @@ from backbones import Backbone, Features
 from backbones.streams import to_stream
 from methods import augment, losses, moco
 from methods.base import At, Encoder, Method
-from methods.exact import unit
+from methods.losses import unit
 from methods.mhsam import AttentionMask
 
 PREDICTOR = 256  # inner width of the released predictors, whatever the backbone; a narrower backbone's own width
@@ -30,7 +30,7 @@ class Branch(nn.Module):
         super().__init__()
         self.backbone = backbone
         self.mask = AttentionMask(backbone.width, config.heads, config.lam)
-        self.projector = moco.norm_head(backbone.width, config.hidden or backbone.neck, config.dim)
+        self.projector = moco.norm_head(backbone.width, config.hidden or backbone.projector_width, config.dim)
 
     def forward(self, x: Float[Tensor, "B 3 T V M"]) -> Features:
         """x (B, 3, T, V, M) -> Features."""
@@ -41,7 +41,6 @@ class SkeAttnCLR(Method):
     """L = L_info + mu L_s + (1 - mu) L_ns. Equation 11."""
 
     REVISION: ClassVar[int] = 1
-    PASSES: ClassVar[int] = 7
 
     @dataclass(frozen=True)
     class Config:
@@ -100,6 +99,11 @@ class SkeAttnCLR(Method):
         if backbone.width % config.heads:
             return f"SkeAttnCLR's {config.heads} attention heads do not divide the width {backbone.width}"
         return None
+
+    @classmethod
+    def passes(cls, config: object) -> int:
+        """Query and mix, there and back, and the key."""
+        return 7
 
     def views(self, x: Float[Tensor, "B 3 T V M"], generator: torch.Generator) -> dict[str, Tensor]:
         """x (B, 3, T, V, M) -> "query", "key", and "mix" = gamma("query"): joints are mixed, then streamed."""

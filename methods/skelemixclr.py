@@ -37,7 +37,6 @@ class SkeleMixCLR(SkeletonCLR):
     """L = L_global + 1/2 L_pasted + 1/2 L_context, the last two for every mix."""
 
     REVISION: ClassVar[int] = 1
-    PASSES: ClassVar[int] = 7
 
     @dataclass(frozen=True)
     class Config(SkeletonCLR.Config):
@@ -60,6 +59,12 @@ class SkeleMixCLR(SkeletonCLR):
     def unsupported(cls, config: object, backbone: Backbone, stream: str) -> str | None:
         """Pasted and other features are told apart on a grid of joints and frames."""
         return gridless(cls, backbone)
+
+    @classmethod
+    def passes(cls, config: object) -> int:
+        """Query and mixes, there and back, and the key."""
+        assert isinstance(config, cls.Config)
+        return 4 + 3 * config.mixes
 
     @staticmethod
     def make_head(width: int, dim: int) -> nn.Module:

@@ -23,7 +23,6 @@ class Supervised(Method):
     """L = cross entropy of a linear classifier on the pooled feature."""
 
     REVISION: ClassVar[int] = 1
-    PASSES: ClassVar[int] = 3
     NEEDS_LABELS: ClassVar[bool] = True
 
     @dataclass(frozen=True)
@@ -41,6 +40,11 @@ class Supervised(Method):
         self.backbone = backbone
         self.classifier = nn.Linear(backbone.width, config.classes)
         moco.initialise(self, config.init)
+
+    @classmethod
+    def passes(cls, config: object) -> int:
+        """One view, there and back."""
+        return 3
 
     def views(self, x: Float[Tensor, "B 3 T V M"], generator: torch.Generator) -> dict[str, Tensor]:
         """x (B, 3, T, V, M) -> "query"."""

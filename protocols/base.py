@@ -81,7 +81,7 @@ class Result:
     """What a protocol measured."""
 
     metrics: dict[str, float]  # fractions in 0..1, by name: "top1", "top5", "knn20", ...
-    scores: Float[np.ndarray, "n classes"] | None = None  # float32 logits of the test side, for fusion
+    scores: Float[np.ndarray, "n classes"] | None = None  # float32, test side, for fusion: logits; votes of knn
     per_class: list[float] | None = None  # accuracy of every class
     history: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])  # one entry per evaluated epoch
     points: list[tuple[float, float, int]] | None = None  # x, y and class of every sample in a picture

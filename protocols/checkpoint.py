@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from protocols.files import replacing
 
-MARK = b"checkpoint 2 "  # before the checksum, in hexadecimal digits, and a line end; then what torch.save writes
+MARK = b"checkpoint 3 "  # before the checksum, in hexadecimal digits, and a line end; then what torch.save writes
 DIGITS = 64  # of a sha256
 LARGEST_HEADER = 2**20  # bytes of a safetensors header; the largest of ours has some 20,000
 Module = TypeVar("Module", bound=nn.Module)
@@ -106,16 +106,18 @@ def load_training(path: Path, run_id: str, device: torch.device) -> dict[str, An
     return state
 
 
-def save_encoder(path: Path, module: nn.Module, header: Mapping[str, str]) -> None:
-    """Writes an encoder, or another trained part, as safetensors; the header (run id, epoch, spec) says what it is.
+def save_encoder(path: Path, state: Mapping[str, Tensor], header: Mapping[str, str]) -> None:
+    """Writes the state of an encoder, or of another trained part, as safetensors.
+
+    The header (run id, epoch, spec) says what it is.
 
     Raises:
         FloatingPointError: when a weight is not finite.
         OSError: when it cannot be written.
     """
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     if bad := _not_finite(tensors):
-        raise FloatingPointError(f"{bad} of the {type(module).__name__} holds numbers that are not finite")
+        raise FloatingPointError(f"{path.name} is not written: {bad} holds numbers that are not finite")
     about = {**header, "sha256": _checksum(tensors, header)}
     # one entry, because safetensors writes several in random order and equal encoders should be equal files
     content = save(tensors, metadata={"about": json.dumps(about, sort_keys=True)})

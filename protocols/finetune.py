@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.lr_scheduler import ReduceLROnPlateau
@@ -75,23 +74,6 @@ def with_classifier(encoder: Encoder, classes: int, seed: int) -> Encoder:
     return tuned
 
 
-class _Tuned(nn.Module):
-    """What is trained, and the best epoch's scores beside it, so that a checkpoint holds both."""
-
-    best: Tensor
-
-    def __init__(self, encoder: Encoder, tests: int, classes: int) -> None:
-        super().__init__()
-        self.encoder = encoder
-        self.register_buffer("best", torch.zeros(tests, classes))
-
-    def terms(
-        self, x: Float[Tensor, "B 3 T V M"], y: Int[Tensor, " B"], at: At, generator: torch.Generator
-    ) -> dict[str, Float[Tensor, ""]]:
-        """x (B, 3, T, V, M), a stream; y (B,)."""
-        return {"cross entropy": F.cross_entropy(self.encoder.head(self.encoder(x).pooled), y)}
-
-
 def run(encoder: Encoder, splits: Splits, stream: str, seed: int, config: Config, context: Context) -> Result:
     """Top-1, top-5 and per-class accuracy of the reported epoch; "best" and "last" top-1 are both recorded. Table 6.
 
@@ -103,27 +85,26 @@ def run(encoder: Encoder, splits: Splits, stream: str, seed: int, config: Config
         Interrupted: as in fit.
     """
     truth = splits.test.y[splits.test.rows]
-    module = _Tuned(with_classifier(encoder, splits.classes, seed), len(truth), splits.classes).to(context.device)
+    tuned = with_classifier(encoder, splits.classes, seed).to(context.device)
     x, y = splits.train.tensors(context.device)
+    scores: dict[str, Tensor] = {}  # of the best epoch and of the last that was evaluated
 
-    latest: list[Tensor] = []  # scores of the last evaluated epoch
-
-    @torch.no_grad()
-    def judge() -> Tensor:
-        return module.encoder.head(extract(module.encoder, splits.test, stream, context.device)[0])
+    def terms_of(x: Tensor, y: Tensor, at: At, generator: torch.Generator) -> dict[str, Tensor]:
+        return {"cross entropy": F.cross_entropy(tuned.head(tuned(x).pooled), y)}
 
     def after_epoch(epoch: int, history: list[dict[str, Any]]) -> dict[str, Any]:
         if epoch + 1 < config.epochs and (epoch + 1) % config.every:
             return {}
-        latest[:] = [scores := judge()]
-        top1 = accuracies(scores.cpu().numpy(), truth)[0]["top1"]
+        with torch.no_grad():
+            scores["last"] = tuned.head(extract(tuned, splits.test, stream, context.device)[0])
+        top1 = accuracies(scores["last"].cpu().numpy(), truth)[0]["top1"]
         if top1 > max((entry["top1"] for entry in history if "top1" in entry), default=-1.0):
-            module.best.copy_(scores)
+            scores["best"] = scores["last"]
         return {"top1": top1}
 
     history = fit(
-        module,
-        module.terms,
+        tuned,
+        terms_of,
         (to_stream(x, stream), y),
         sgd=config.sgd,
         batch=config.batch,
@@ -135,9 +116,9 @@ def run(encoder: Encoder, splits: Splits, stream: str, seed: int, config: Config
         rate=config.rate,
         mode=train_as_evaluated if config.batchnorm == "frozen" else nn.Module.train,
         after_epoch=after_epoch,
+        kept=scores,
     )
-    last = latest or [judge()]  # nothing was evaluated when all epochs are from a checkpoint
-    chosen = (module.best if config.report == "best" else last[0]).cpu().numpy()
+    chosen = scores[config.report].cpu().numpy()
     metrics, per_class = accuracies(chosen, truth)
     judged = [entry["top1"] for entry in history if "top1" in entry]
     metrics |= {"top1_best": max(judged), "top1_last": judged[-1]}

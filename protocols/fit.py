@@ -1,8 +1,9 @@
-"""The one training loop: epochs, learning rate, log, checkpoint, early leave.
+"""The training loop of every encoder: epochs, learning rate, log, checkpoint, early leave.
 
 What is trained says how one batch becomes named loss terms; everything that costs people weeks when it is
 wrong is here and tested once. Checkpoints fall on epoch boundaries and all randomness is derived from (seed, purpose,
-epoch), so a killed run goes on bit for bit. The host waits for the device at the end of an epoch only.
+epoch), so a killed run goes on bit for bit; on a GPU as far as `precision.ordered` goes. The host waits for the device
+at the end of an epoch only.
 """
 
 from __future__ import annotations
@@ -82,6 +83,7 @@ def fit(
     run_id: str,
     context: Context,
     stage: str = "pretrain",
+    kept: dict[str, Any] | None = None,
     rate: Callable[[int, list[dict[str, Any]]], float] | None = None,
     mode: Callable[[nn.Module], object] = nn.Module.train,
     before_step: Callable[[At], None] = lambda at: None,
@@ -94,6 +96,8 @@ def fit(
         terms_of: (x, y, at, generator) -> named scalar terms; their sum is minimised.
         data: x (n, 3, T, V, M) and y (n,) on the device. Each epoch drops its last short batch.
         stage: what the person who waits is told.
+        kept: what after_epoch wants to find again, tensors and containers of them: saved with the history, in one file,
+            so that both are always of the same epochs.
         rate: (epoch, history) -> learning rate; the milestones of `sgd` when not given. A function of what the history
             holds, so that a schedule has no state of its own to lose.
         mode: puts the module into the mode in which it is trained, before every epoch.
@@ -118,6 +122,9 @@ def fit(
         module.load_state_dict(saved["module"], strict=True)
         optimiser.load_state_dict(saved["optimiser"])
         history = saved["history"]
+        if kept is not None:
+            kept.clear()
+            kept.update(saved["kept"])
     _rewind_log(context, len(history))
     if context.compiled:
         compile_backbones(module)
@@ -169,8 +176,8 @@ def fit(
         leave = context.stop()
         due = time.monotonic() - last_save >= context.checkpoint_seconds
         if path and (leave or due):
-            state = {"module": module.state_dict(), "optimiser": optimiser.state_dict(), "history": history}
-            checkpoint.save_training(path, run_id, state)
+            parts = {"module": module.state_dict(), "optimiser": optimiser.state_dict()}
+            checkpoint.save_training(path, run_id, parts | {"history": history, "kept": kept or {}})
             last_save = time.monotonic()
         if leave:
             raise Interrupted(f"left after epoch {epoch + 1} of {epochs}; run the same command to go on")

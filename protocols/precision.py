@@ -1,8 +1,9 @@
 """How a machine computes a training: number formats of products, compiled backbones. Evaluation always is float32.
 
 `off` is float32 throughout. `tf32` rounds the inputs of products to ten bits of mantissa on GPUs that can; a CPU has
-no such thing. `bf16` computes products and convolutions in bfloat16; parameters, BatchNorm statistics, similarities
-and losses stay float32 (methods/exact.py), so that nothing needs a scaled loss.
+no such thing. `bf16` computes products and convolutions in bfloat16; parameters, BatchNorm statistics, recurrences,
+similarities and losses stay float32 (backbones/exact.py), so that nothing needs a scaled loss. Views are data, and
+never rounded: bone and motion are small differences of large coordinates.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import functools
 import sys
 import warnings
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -42,6 +43,28 @@ def exactly() -> Iterator[None]:
     compiled = "torch._dynamo" in sys.modules  # else there is nothing compiled, and it takes a second to import
     with products("off"), torch.compiler.set_stance("force_eager") if compiled else contextlib.nullcontext():
         yield
+
+
+@contextlib.contextmanager
+def ordered(device: torch.device) -> Iterator[None]:
+    """Asks a GPU, for the block, for the forms of an operation that add in one order: the same seed, the same bits.
+
+    A CPU has no others. On a GPU this covers cuDNN's convolutions and recurrences and PyTorch's scatters, not the
+    backward pass of its memory-efficient attention. What that leaves open has not been measured: nothing ran there yet.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    strict, warns = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    deterministic: Any = torch.utils.deterministic  # a module whose class has the property, unknown to type checkers
+    before = torch.backends.cudnn.deterministic, deterministic.fill_uninitialized_memory
+    torch.backends.cudnn.deterministic, deterministic.fill_uninitialized_memory = True, False  # filling costs time
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(strict, warn_only=warns)
+        torch.backends.cudnn.deterministic, deterministic.fill_uninitialized_memory = before
 
 
 def autocast(amp: Amp, device: torch.device) -> torch.autocast:

@@ -18,7 +18,7 @@ from methods import Encoder
 from protocols import finetune
 from protocols.base import Context, Result, Splits, derive
 
-REVISION = 1
+REVISION = finetune.REVISION  # its numbers are finetuning's
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ def cost(run: Run, speeds: Speeds = CORE) -> float:
 def step_of(run: Pretrain, speeds: Speeds = CORE) -> float:
     """Seconds of one training step."""
     factor = speeds.pretraining.get((run.method, run.backbone), 1.0)
-    return factor * _passes(speeds, run, run.data.frames, METHODS[run.method].PASSES, run.batch)
+    return factor * _passes(speeds, run, run.data.frames, METHODS[run.method].passes(run.config), run.batch)
 
 
 def _evaluation(speeds: Speeds, run: Evaluate) -> float:

@@ -7,6 +7,7 @@ is a Machine, because it changes where a run happens and not what is asked for.
 from __future__ import annotations
 
 import json
+import os
 import time
 import traceback
 from collections.abc import Callable
@@ -33,7 +34,7 @@ from protocols.base import never, silent
 from protocols.checkpoint import CheckpointError, Damaged, load_encoder, set_aside
 from protocols.features import calibrate
 from protocols.fuse import fuse
-from protocols.precision import Amp, cannot_compile
+from protocols.precision import Amp, cannot_compile, ordered
 from protocols.pretrain import encoder_path, pretrain
 
 Status = Literal["ok", "failed", "claimed", "interrupted", "blocked"]
@@ -97,7 +98,8 @@ def execute(
             torch.device(machine.device), store.folder(run_id), run_id, report, stop, machine.amp, machine.compiled
         )
         try:
-            result = _perform(run, store, machine, context, record["environment"])
+            with ordered(context.device):
+                result = _perform(run, store, machine, context, record["environment"])
         except Interrupted:
             return "interrupted"
         except Damaged as error:
@@ -137,6 +139,7 @@ def _ended(started: float) -> dict[str, Any]:
 def _perform(run: Run, store: Store, machine: Machine, context: Context, environment: dict[str, Any]) -> Result:
     torch.set_num_threads(machine.threads)
     workers.keep_memory()
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts; `ordered` would warn without
     if machine.compiled and (reason := cannot_compile(context.device)):
         raise Unsupported(f"--compile: {reason}")
     match run:

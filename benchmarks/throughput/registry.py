@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.machine import hardware, limits
 from benchmarks.recipes import Settings
-from benchmarks.throughput import data, evaluation, gru, hours, kernels, overhead, step, train, views
+from benchmarks.throughput import data, evaluation, gru, hours, kernels, overhead, step, step_page, train, views
 
 
 def measure(arguments: argparse.Namespace, device: str, say: Callable[[str], None]) -> Iterator[Path]:
@@ -37,7 +37,8 @@ def measure(arguments: argparse.Namespace, device: str, say: Callable[[str], Non
             batch = arguments.batch or (train.CPU_BATCH if device == "cpu" and scale == "full" else None)
             settings = Settings(arguments.recipe, scale, overrides=(("batch", batch),) if batch else ())
             if arguments.part != "pairs":
-                yield from step.profile_step(device, arguments.steps or 5, out, say)
+                sizes = step.SMOKE if scale == "smoke" else step.full(device)
+                yield from step_page.profile(sizes, device, arguments.steps or 5, out, say)
             if arguments.part != "step":
                 page = train.profile(settings, device, arguments.steps or 2, cores, out, say)
                 yield page

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor, nn
 
@@ -29,8 +26,7 @@ from benchmarks.running.execute import build_method
 from benchmarks.runs import Pretrain
 from benchmarks.throughput import plain_views
 from benchmarks.throughput.clock import wait
-from benchmarks.throughput.operations import KINDS, OTHER, by_kind
-from benchmarks.throughput.page import write
+from benchmarks.throughput.operations import by_kind
 from benchmarks.throughput.plain_step import Training, batches, plain
 from methods import At, SkeAttnCLR
 from protocols.precision import Amp, autocast, compile_backbones, products
@@ -61,12 +57,28 @@ class Size:
         return f"width {self.width}, batch {self.batch}, {self.frames} frames, queue {self.queue}"
 
 
-GROWN = {
-    "batch": [Size(batch=count) for count in (16, 32, 64, 128, 256, 512)],
-    "width": [Size(width=count) for count in (16, 32, 64, 128)],
-    "frames": [Size(frames=count) for count in (32, 64, 128, 256)],
-    "queue": [Size(queue=count) for count in (1024, 4096, 16384, 65536)],
-}
+class Sizes(NamedTuple):
+    """What is measured at which sizes."""
+
+    forms: tuple[Size, ...]  # all forms
+    grown: Mapping[str, tuple[Size, ...]]  # ours alone, by what varies
+
+
+def full(device: str) -> Sizes:
+    """The paper's batch on a GPU; on a CPU what it can bear; and the releases' width. The largest take 21 GB."""
+    gpu = device.startswith("cuda")
+    return Sizes(
+        (Size(64, 128), Size(16, 128)) if gpu else (Size(16, 16), Size(64, 16)),
+        {
+            "batch": tuple(Size(batch=count) for count in (16, 32, 64, 128, 256, 512)),
+            "width": tuple(Size(width=count) for count in (16, 32, 64, 128)),
+            "frames": tuple(Size(frames=count) for count in (32, 64, 128, 256)),
+            "queue": tuple(Size(queue=count) for count in (1024, 4096, 16384, 65536)),
+        },
+    )
+
+
+SMOKE = Sizes((Size(4, 4, 32, 64),), {"queue": (Size(4, 4, 32, 64), Size(4, 4, 32, 128))})
 
 
 def forms_on(device: str) -> dict[str, tuple[Amp, bool]]:
@@ -100,8 +112,10 @@ def stepping(
         made = _ours(method, torch.from_numpy(x).to(where), run.batch)
 
     def step() -> dict[str, Tensor]:
+        with products("off"):
+            views = next(made)
         with products(amp):
-            return training.update(next(made), AT, lambda: autocast(amp, where))
+            return training.update(views, AT, lambda: autocast(amp, where))
 
     return step
 
@@ -163,7 +177,7 @@ def turn(form: str, device: str) -> float:
 
 def compare(size: Size, device: str, rounds: int, threads: int) -> dict[str, list[float]]:
     """Seconds of a step of every form, once a round, after one that warms up."""
-    if (found := _alone(differ, size, device)) > TOLERANCE:
+    if (found := alone(differ, size, device)) > TOLERANCE:
         raise ValueError(f"plain and ours differ by {found:.1e}; no time means anything before that is mended")
     forms = [PLAIN, *forms_on(device)]
     with contextlib.ExitStack() as stack, workers.one_thread():
@@ -215,85 +229,6 @@ def shares(size: Size, device: str, threads: int) -> dict[str, dict[str, float]]
     return found
 
 
-def line(what: str, size: Size, form: str, seconds: list[float], base: list[float] | None, memory: float) -> Any:
-    """A row of the table; the ratio is to plain, the median of the ratios round by round."""
-    middle = statistics.median(seconds)
-    ratio = statistics.median(a / b for a, b in zip(base, seconds, strict=True)) if base else float("nan")
-    return {
-        "varied": what,
-        "width": size.width,
-        "batch": size.batch,
-        "frames": size.frames,
-        "queue": size.queue,
-        "form": form,
-        "step, ms": float(f"{1000 * middle:.4g}"),
-        "lowest": float(f"{1000 * min(seconds):.4g}"),
-        "highest": float(f"{1000 * max(seconds):.4g}"),
-        "samples/s": float(f"{size.batch / middle:.3g}"),
-        "x plain": float(f"{ratio:.3g}"),
-        "peak memory, GB": float(f"{memory / 1e9:.3g}"),
-    }
-
-
-def _alone(function: Callable[..., Any], *arguments: object) -> Any:
+def alone(function: Callable[..., Any], *arguments: object) -> Any:
     with workers.one_thread(), ProcessPoolExecutor(1, mp_context=workers.CONTEXT) as pool:
         return pool.submit(function, *arguments).result()
-
-
-def compared(device: str) -> list[Size]:
-    """Where all forms are measured: the paper's batch on a GPU; on a CPU what it can bear, and the releases' width."""
-    return [Size(64, 128), Size(16, 128)] if device.startswith("cuda") else [Size(16, 16), Size(64, 16)]
-
-
-def profile_step(device: str, rounds: int, out: Path, say: Callable[[str], None]) -> Iterator[Path]:
-    """Measures; writes `out/step-<machine>` and `out/operations-<machine>`, .md and .csv; gives the pages."""
-    threads, name = 1, hardware.name(device)
-    rows: list[Any] = []
-    absent: list[str] = []
-    for size in compared(device):
-        seconds = compare(size, device, rounds, threads)
-        for form, spent in seconds.items():
-            rows.append(line("form", size, form, spent, seconds[PLAIN], float("nan")))
-            say(f"{size}: {form}: {rows[-1]['step, ms']} ms, {rows[-1]['x plain']} x plain")
-    for what, sizes in GROWN.items():
-        for size in sizes:
-            try:
-                spent, memory = _alone(grow, size, device, 1, threads)
-            except (MemoryError, RuntimeError) as error:  # also a process that the system ended for its memory
-                say(f"{what}: {size}: not measured: {str(error).splitlines()[0]}")
-                absent.append(str(size))
-                continue
-            rows.append(line(what, size, OURS, spent, None, memory))
-            say(f"{what}: {size}: {rows[-1]['step, ms']} ms")
-    system = "one thread, as in a run; " if device == "cpu" else ""
-    text = (
-        f"`python bench.py profile train --part step` on {name}, {system}PyTorch {torch.__version__}: a whole step of "
-        "SkeAttnCLR on ST-GCN at the paper's settings, two persons: views, loss, backward pass, optimiser, momentum "
-        f"encoder, queue. Forms: {rounds} rounds after one that warms up, in turn, medians; the ratio is the median of "
-        "the ratios round by round. Plain is the releases' way (benchmarks/throughput/plain_step.py); without dropout "
-        f"and rounding both have the same losses in {AGREE} steps, and the same momentum encoder after them. What is "
-        "varied: one step after one that warms up, in a process of its own, whose peak of memory it is."
-        + (f" More than this machine's memory: {'; '.join(absent)}." if absent else "")
-    )
-    table = pd.DataFrame(rows).astype(object)
-    yield write(out / f"step-{name}", "A training step", text, table.where(lambda cells: cells.notna(), ""))
-
-    found = {str(size): _alone(shares, size, device, threads) for size in compared(device)}
-    kinds = pd.DataFrame(
-        {
-            "size": size,
-            "operations": kind,
-            f"{PLAIN}, ms": round(both[PLAIN][kind], 1),
-            f"{OURS}, ms": round(both[OURS][kind], 1),
-            f"{PLAIN}, share": round(both[PLAIN][kind] / sum(both[PLAIN].values()), 3),
-            f"{OURS}, share": round(both[OURS][kind] / sum(both[OURS].values()), 3),
-        }
-        for size, both in found.items()
-        for kind in [*KINDS, OTHER]
-    )
-    text = (
-        f"`python bench.py profile train --part step` on {name}, {system}PyTorch {torch.__version__}: time by kind of "
-        f"operation in one step as torch.profiler counts it, which slows small operations; see step-{name}.md for what "
-        "a step takes. NumPy's part of the plain views is not among them."
-    )
-    yield write(out / f"operations-{name}", "Where the time of a step goes", text, kinds)

@@ -13,13 +13,13 @@ import pytest
 import torch
 
 from benchmarks.throughput.plain_step import plain
-from benchmarks.throughput.step import OURS, PLAIN, compared, forms_on, stepping
+from benchmarks.throughput.step import OURS, PLAIN, forms_on, full, stepping
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 @pytest.mark.parametrize("form", [PLAIN, *forms_on(DEVICE)])
-@pytest.mark.parametrize("size", compared(DEVICE), ids=str)
+@pytest.mark.parametrize("size", full(DEVICE).forms, ids=str)
 def test_step(benchmark: Any, size: Any, form: str) -> None:
     method, run = size.method()
     amp, compiled = forms_on(DEVICE).get(form, forms_on(DEVICE)[OURS])

@@ -97,3 +97,11 @@ def test_second_derivatives_are_those_of_the_function() -> None:
     assert torch.autograd.gradgradcheck(
         lambda x, w, b: NormaliseBatch.apply(x, w, b, 1e-5)[0], (x, norm.weight, norm.bias)
     )
+
+
+def test_other_layouts_are_pytorchs_own_and_no_view_of_it() -> None:
+    """An in-place ReLU on a view would copy it, forward and backward; a GPU's maps have this layout."""
+    ours, plain = both(3)
+    out = ours(maps(3).contiguous().requires_grad_())
+    assert torch.equal(out, plain(maps(3).contiguous()))
+    assert out._base is None

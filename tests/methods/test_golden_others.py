@@ -203,3 +203,18 @@ def test_which_momentum_copies_follow_while_streams_cross(updates, moving):
     method.before_step(At(0, 0, 10, 300))
     moved = {name.split(".")[1] for name, p in method.key.named_parameters() if not torch.equal(p, before[name])}
     assert moved == {"joint", "motion", "bone"}
+
+
+def test_skelemixclr_plus_adds_its_mixes_up():
+    """The release of SkeleMixCLR+: three mixes whose losses are summed, where one mix has half a loss each."""
+    found = {}
+    for combine in ("mean", "sum"):
+        torch.manual_seed(0)
+        config = SkeleMixCLR.Config(dim=8, queue=16, mixes=3, combine=combine)
+        method = SkeleMixCLR(STGCN(STGCN.Config(width=4, out=16, dropout=0.0)), "joint", config).train()
+        views = method.views(torch.randn(6, 3, 64, 25, 1), torch.Generator().manual_seed(0))
+        assert sum(name.startswith("mix") for name in views) == 3
+        found[combine] = method.loss(views, At(0, 0, 1, 1))
+    assert torch.equal(found["sum"]["info"], found["mean"]["info"])
+    for term in ("pasted", "context"):
+        torch.testing.assert_close(found["sum"][term], 3 * found["mean"][term])

@@ -77,9 +77,7 @@ def test_weights_move_and_statistics_only_where_batches_rule(batchnorm, tmp_path
     assert saved is not None
     after = saved["module"]
     moved = {
-        key
-        for key, value in encoder.backbone.state_dict().items()
-        if not torch.equal(after[f"encoder.backbone.{key}"], value)
+        key for key, value in encoder.backbone.state_dict().items() if not torch.equal(after[f"backbone.{key}"], value)
     }
     assert len(moved) > len(list(encoder.backbone.parameters())) / 2
     assert any("running" in key for key in moved) == (batchnorm == "batch")

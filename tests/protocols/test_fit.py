@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from methods import METHODS
 from methods.mhsam import AttentionMask
-from protocols import Context, Interrupted, knn
+from protocols import Context, Interrupted, Progress, Result, knn
 from protocols.checkpoint import CheckpointError, load_encoder, load_training, save_training
 from protocols.files import replacing
 from protocols.fit import fit
@@ -183,6 +184,41 @@ def test_best_knn_is_the_earliest_best_and_last_is_last(tmp_path: Path) -> None:
         with safe_open(encoder_path(tmp_path, select), "pt") as file:
             assert json.loads(file.metadata()["about"])["epoch"] == str(epoch)
     assert result.metrics["best_epoch"] == best
+
+
+def test_record_and_file_are_of_one_epoch_though_redone_epochs_come_out_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed after epoch 4, the best so far, before its checkpoint; done again, epoch 4 is worse: 2 is the best."""
+    seen: list[torch.Tensor] = []
+    accuracies = iter([0.4, 0.5, 0.3])
+
+    def judge(encoder: nn.Module, *_: object) -> Result:
+        seen.append(torch.nn.utils.parameters_to_vector(encoder.parameters()).detach())
+        return Result({"knn5": next(accuracies)})
+
+    class Killed(BaseException): ...
+
+    def report(progress: Progress) -> None:
+        if len(seen) == 2 and progress.done == 4:
+            raise Killed
+
+    monkeypatch.setattr(knn, "evaluate", judge)
+    with pytest.raises(Killed):
+        train("skeletonclr", tmp_path, report=report)
+    trained, result = train("skeletonclr", tmp_path)
+    assert result.metrics == {"knn5": 0.3, "best_knn5": 0.4, "best_epoch": 2}
+    encoder = load_encoder(encoder_path(tmp_path, "best-knn"), trained.encoder, OURS | {"epoch": "2"})
+    assert torch.equal(torch.nn.utils.parameters_to_vector(encoder.parameters()), seen[0])
+
+
+def test_the_accuracy_that_chooses_is_in_the_result_though_no_other_was_asked_for() -> None:
+    model = method("skeletonclr")
+    result = pretrain(
+        model, splits(), sgd=SGD(lr=0.05), batch=8, epochs=1, seed=0, monitor=knn.Config(ks=(3,), k=5),
+        monitor_every=1, run_id="r", header={}, context=Context(),
+    )  # fmt: skip
+    assert result.metrics.keys() == {"knn3", "knn5", "best_knn3", "best_knn5", "best_epoch"}
 
 
 def test_encoders_load_strictly_and_only_for_their_run(tmp_path: Path) -> None:

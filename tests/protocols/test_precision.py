@@ -12,11 +12,14 @@ from torch import nn
 
 import backbones
 from backbones import DSTA, STGCN, Backbone, BiGRU, Features
+from backbones.recurrence import run_gru
+from backbones.streams import STREAMS
 from methods import METHODS, At, Encoder, build
-from protocols import Context
+from protocols import Context, knn
 from protocols.features import extract
 from protocols.fit import fit
-from protocols.precision import AMPS, Amp, autocast, cannot_compile, compile_backbones, products
+from protocols.precision import AMPS, Amp, autocast, cannot_compile, compile_backbones, ordered, products
+from protocols.pretrain import pretrain
 from protocols.sgd import SGD
 from tests.protocols.small import CONFIGS, method, splits
 
@@ -83,6 +86,54 @@ def test_the_training_loop_rounds_as_asked_and_evaluation_never_does(amp: Amp) -
     assert math.isfinite(history[-1]["info"])
     assert {p.dtype for p in trained.parameters()} == {torch.float32}
     assert torch.get_float32_matmul_precision() == "highest"
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_views_are_data_and_never_rounded(stream: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The frames of a motion stream differ by less than bfloat16 can tell."""
+    found: dict[str, dict[str, torch.Tensor]] = {}
+    for amp in ("off", "bf16"):
+        torch.manual_seed(0)
+        trained = build("skeattnclr", CONFIGS["skeattnclr"], STGCN(NETS["stgcn"]), stream)
+        loss = trained.loss
+
+        def looked_at(views, at, amp=amp, loss=loss):
+            found.setdefault(amp, views)
+            assert torch.is_autocast_enabled("cpu") == (amp == "bf16")
+            return loss(views, at)
+
+        monkeypatch.setattr(trained, "loss", looked_at)
+        pretrain(
+            trained, splits(), sgd=SGD(lr=0.01), batch=8, epochs=1, seed=0, monitor=knn.Config(ks=(1,), k=1),
+            monitor_every=1, run_id="r", header={}, context=Context(amp=amp),
+        )  # fmt: skip
+    for name, view in found["off"].items():
+        assert torch.equal(view, found["bf16"][name]), name
+
+
+def test_recurrences_are_not_rounded_either() -> None:
+    torch.manual_seed(0)
+    gru, x = nn.GRU(6, 8, batch_first=True, bidirectional=True), torch.randn(4, 12, 6).bfloat16().float()
+    with torch.no_grad():
+        want = run_gru(gru, x)
+        with autocast("bf16", CPU):
+            got = run_gru(gru, x), run_gru(gru, x.bfloat16())
+    assert all(states.dtype == torch.float32 for states in got)
+    assert torch.equal(got[0], want)
+    assert torch.equal(got[1], want)
+
+
+def test_the_order_of_sums_is_asked_of_a_gpu_and_put_back() -> None:
+    def asked() -> tuple[bool, ...]:
+        deterministic = torch.are_deterministic_algorithms_enabled()
+        return deterministic, torch.is_deterministic_algorithms_warn_only_enabled(), torch.backends.cudnn.deterministic
+
+    before = asked()
+    with ordered(CPU):
+        assert asked() == before
+    with ordered(torch.device("cuda")):
+        assert asked() == (True, True, True)
+    assert asked() == before
 
 
 def _precision(amp: Amp) -> str:

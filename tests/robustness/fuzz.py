@@ -93,7 +93,7 @@ def parsers(folder: Path) -> list[Parser]:
     store.write_record({"run": RUN.id, "status": "ok", "metrics": {"top1": 0.5}, "spec": RUN.spec()})
     scores.write(root / "scores.npz", "a", np.ones((3, 2), np.float32), np.arange(3))
     module = torch.nn.Linear(2, 2)
-    save_encoder(root / "e.safetensors", module, {"run": "a"})
+    save_encoder(root / "e.safetensors", module.state_dict(), {"run": "a"})
     save_training(root / "c.pt", "a", {"module": module.state_dict()})
     rows = [({"name": "a", "label": 0, "subject": 1}, np.ones((3, 8, 25, 2), np.float32))]
     manifest = toy.put(folder / "toy-8", rows) / "manifest.json"

@@ -160,7 +160,7 @@ def linear() -> torch.nn.Module:
 def test_a_foreign_encoder_is_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / "e.safetensors"
     header = {**SPEC, "epoch": "1"}
-    save_encoder(path, linear(), header)
+    save_encoder(path, linear().state_dict(), header)
     load_encoder(path, linear, SPEC)
     for key, message in (("run", "run a, not b"), ("select", "select last, not b"), ("spec", "another spec")):
         with pytest.raises(Damaged, match=rf"e\.safetensors is damaged: it belongs to {message}"):
@@ -193,8 +193,8 @@ def test_an_older_encoder_without_a_checksum_is_read(tmp_path: Path) -> None:
 def test_weights_that_are_not_finite_are_never_saved(tmp_path: Path) -> None:
     module = torch.nn.Linear(2, 2)
     module.bias.data[0] = np.inf
-    with pytest.raises(FloatingPointError, match="bias of the Linear holds numbers that are not finite"):
-        save_encoder(tmp_path / "e.safetensors", module, SPEC)
+    with pytest.raises(FloatingPointError, match="e.safetensors is not written: bias holds numbers"):
+        save_encoder(tmp_path / "e.safetensors", module.state_dict(), SPEC)
 
 
 @pytest.mark.parametrize(

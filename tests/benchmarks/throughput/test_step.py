@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from backbones.dropout import Dropout
-from benchmarks.throughput import operations, plain_step, step
+from benchmarks.throughput import operations, plain_step, step, step_page
 from benchmarks.throughput.step import OURS, PLAIN, Size
 
 SMALL = Size(width=4, batch=4, frames=32, queue=64)
@@ -61,11 +61,10 @@ def test_operations_have_their_kind(operation: str, kind: str) -> None:
 
 @pytest.mark.nightly  # half a minute; its parts have tests of their own
 def test_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(step, "compared", lambda device: [SMALL])
-    monkeypatch.setattr(step, "GROWN", {"queue": [SMALL, Size(4, 4, 32, 128)]})
-    monkeypatch.setattr(step, "_alone", lambda function, *arguments: function(*arguments))
+    for module in (step, step_page):
+        monkeypatch.setattr(module, "alone", lambda function, *arguments: function(*arguments))
     said: list[str] = []
-    pages = list(step.profile_step("cpu", 2, tmp_path, said.append))
+    pages = list(step_page.profile(step.SMOKE, "cpu", 2, tmp_path, said.append))
     steps, kinds = (pd.read_csv(page.with_suffix(".csv")) for page in pages)
     assert steps["form"].tolist() == [PLAIN, OURS, f"{OURS}, bf16", OURS, OURS]
     assert steps["x plain"].tolist()[0] == 1.0

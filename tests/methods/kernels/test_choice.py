@@ -155,7 +155,7 @@ def losses(kernel: Kernel, backbone: Backbone) -> tuple[list[float], AttentionMa
     found = []
     for step in range(STEPS):
         at = At(0, step, STEPS, 1)
-        drawn = method.views(x[4 * (step % 2) :][:4], torch.Generator(DEVICE).manual_seed(step))
+        drawn = method.views(x[4 * (step % 2) :][:4], torch.Generator().manual_seed(step))
         views = {name: v.to(DTYPE) if v.is_floating_point() else v for name, v in drawn.items()}
         loss = torch.stack(list(method.loss(views, at).values())).sum()
         optimiser.zero_grad()
