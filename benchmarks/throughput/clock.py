@@ -44,6 +44,12 @@ def percentiles(milliseconds: list[float]) -> tuple[float, float, float]:
     return float(p20), float(p50), float(p80)
 
 
+def current(device: str) -> None:
+    """First in a process that measures: a GPU becomes the current one, of which events, counters and launches are."""
+    if device.startswith("cuda"):
+        torch.cuda.set_device(torch.device(device).index or 0)
+
+
 def wait(device: str) -> None:
     """Until a GPU has done what it was given; a CPU has."""
     if device.startswith("cuda"):

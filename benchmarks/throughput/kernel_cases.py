@@ -47,6 +47,7 @@ CASES: tuple[Case, ...] = (
     Case("odd: n 325, C 96", 256, 325, 96, 4),
     Case("odd: n 50, C 64", 256, 50, 64, 4),
     Case("odd: n 25, C 96", 256, 25, 96, 2),
+    Case("narrow heads: n 50, C 32", 256, 50, 32, 8),
 )
 
 # Relative root-mean-square error against float64, of every result and every gradient. Rounding the inputs is not part
@@ -95,12 +96,12 @@ def make(case: Case, dtype: torch.dtype, device: str = "cpu", layout: str = "tok
 Compute = Callable[[Inputs], Pooled]
 
 
-def computing(form: Form) -> Compute:
-    """A form as a function of inputs."""
+def computing(form: Form, function: Callable[..., Pooled] = kernels.attention_pool) -> Compute:
+    """A form as a function of inputs; `function` may be attention_pool as something has compiled it."""
 
     def compute(i: Inputs) -> Pooled:
         projected = i.projected[0] if len(i.projected) == 1 else (i.projected[0], i.projected[1])
-        return kernels.attention_pool(form, projected, i.case.heads, i.weight, i.bias, LAM, i.x, i.keys)
+        return function(form, projected, i.case.heads, i.weight, i.bias, LAM, i.x, i.keys)
 
     return compute
 
@@ -159,11 +160,6 @@ def wrong(compute: Compute, inputs: Inputs, want: dict[str, Tensor]) -> str | No
 
 def forms_of(case: Case, device: str) -> list[Form]:
     """The forms that make sense for a shape, apart from those that are compiled by PyTorch."""
-    found: list[Form] = ["reference", "sdpa"]
-    if device == "cpu":
-        found.append("rows")
-    if device != "cpu":
-        found.append("sdpa + pool")
-        if case.pooling == "mean":
-            found.append("joined")
-    return found
+    mean = case.pooling == "mean"
+    more: tuple[Form, Form] = ("rows", "narrow") if device == "cpu" else ("sdpa + pool", "joined")
+    return ["reference", "sdpa", *more[: 1 + mean]]

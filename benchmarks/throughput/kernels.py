@@ -61,13 +61,7 @@ def cases(device: str) -> tuple[Case, ...]:
 def compiled(form: kernels.Form) -> Compute:
     """The form as torch.compile makes it, for this shape alone."""
     torch.compiler.reset()
-    function = torch.compile(kernels.attention_pool, dynamic=False)
-
-    def compute(i: Inputs) -> kernels.Pooled:
-        projected = i.projected[0] if len(i.projected) == 1 else (i.projected[0], i.projected[1])
-        return function(form, projected, i.case.heads, i.weight, i.bias, 2.0, i.x, i.keys)
-
-    return compute
+    return computing(form, torch.compile(kernels.attention_pool, dynamic=False))
 
 
 def passes(compute: Compute, inputs: Inputs) -> dict[str, Callable[[], object]]:

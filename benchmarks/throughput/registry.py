@@ -9,11 +9,12 @@ from pathlib import Path
 
 from benchmarks.machine import hardware, limits
 from benchmarks.recipes import Settings
-from benchmarks.throughput import data, evaluation, gru, hours, kernels, overhead, step, step_page, train, views
+from benchmarks.throughput import clock, data, evaluation, gru, hours, kernels, overhead, step, step_page, train, views
 
 
 def measure(arguments: argparse.Namespace, device: str, say: Callable[[str], None]) -> Iterator[Path]:
     """Runs the profile that the command line names; gives each page as soon as it is written."""
+    clock.current(device)
     out, cores = arguments.out / "throughput", limits.cores()
     match arguments.profile:
         case "data":

@@ -14,7 +14,6 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -25,7 +24,7 @@ from benchmarks.recipes import Settings
 from benchmarks.running.execute import build_method
 from benchmarks.runs import Pretrain
 from benchmarks.throughput import plain_views
-from benchmarks.throughput.clock import wait
+from benchmarks.throughput.clock import current, wait
 from benchmarks.throughput.operations import by_kind
 from benchmarks.throughput.plain_step import Training, batches, plain
 from methods import At, SkeAttnCLR
@@ -91,12 +90,6 @@ def forms_on(device: str) -> dict[str, tuple[Amp, bool]]:
     }  # fmt: skip
 
 
-def clips(count: int, frames: int) -> np.ndarray:
-    """(count, 3, frames, 25, 2) float32: stand-in clips, repeated."""
-    x, _ = synthetic.generate("ntu60", "smoke", frames)
-    return np.resize(x, (count, *x.shape[1:]))
-
-
 def stepping(
     method: SkeAttnCLR, run: Pretrain, device: str, amp: Amp = "off", compiled: bool = False
 ) -> Callable[[], dict[str, Tensor]]:
@@ -105,7 +98,7 @@ def stepping(
     training = Training(method.to(where), run.sgd)
     if compiled:
         compile_backbones(method)
-    x = clips(2 * run.batch, run.data.frames)
+    x = synthetic.repeated(2 * run.batch, run.data.frames)
     if training.is_plain:
         made = plain_views.views(batches(x, run.batch, 1_000_000), device)
     else:
@@ -134,6 +127,7 @@ def differ(size: Size, device: str) -> float:
     Of loss terms, and of the way that the momentum encoder went. On few short clips in float64, so that nothing is
     rounding, and without dropout, of which each form draws its own masks.
     """
+    current(device)
     method, run = replace(size, batch=4, frames=32, queue=64).method()
     for module in method.modules():
         if isinstance(module, nn.Dropout):
@@ -141,7 +135,7 @@ def differ(size: Size, device: str) -> float:
     method.to(device, torch.float64)
     both = [Training(each, run.sgd) for each in (plain(method), method)]
     before = _flat(method.key)
-    x = torch.from_numpy(clips(run.batch, run.data.frames)).to(device)
+    x = torch.from_numpy(synthetic.repeated(run.batch, run.data.frames)).to(device)
     generator, found = torch.Generator().manual_seed(0), [0.0]
     for _ in range(AGREE):
         views = {name: view.double() for name, view in method.views(x, generator).items()}
@@ -160,6 +154,7 @@ _ready: dict[str, Callable[[], object]] = {}  # the steps of this process, by fo
 
 def prepare(form: str, size: Size, device: str, threads: int) -> None:
     """Makes the step of a form ready in this process; on a CPU each form has one of its own."""
+    current(device)
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     method, run = size.method()
@@ -197,13 +192,14 @@ def compare(size: Size, device: str, rounds: int, threads: int) -> dict[str, lis
 
 def grow(size: Size, device: str, rounds: int, threads: int) -> tuple[list[float], float]:
     """Seconds of our step, and bytes at the peak. Call it in a process of its own."""
-    _begin(threads)
+    _begin(device, threads)
     call = stepping(*size.method(), device)
     seconds = [_seconds(call, device) for _ in range(1 + rounds)][1:]
     return seconds, hardware.peak_memory(device)
 
 
-def _begin(threads: int) -> None:
+def _begin(device: str, threads: int) -> None:
+    current(device)
     torch.set_num_threads(threads)
     workers.keep_memory()
     torch.manual_seed(0)
@@ -219,7 +215,7 @@ def _seconds(call: Callable[[], object], device: str) -> float:
 
 def shares(size: Size, device: str, threads: int) -> dict[str, dict[str, float]]:
     """Milliseconds by kind of operation, in a step of both forms. Call it in a process of its own."""
-    _begin(threads)
+    _begin(device, threads)
     method, run = size.method()
     found: dict[str, dict[str, float]] = {}
     for name, form in ((PLAIN, plain(method)), (OURS, method)):

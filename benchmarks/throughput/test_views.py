@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks.throughput.views import BATCHES, COUNT, LENGTH, OURS, PLAIN, Place, on_cores, plain, samples, turns
+from benchmarks.datasets.standin import synthetic
+from benchmarks.throughput.views import BATCHES, COUNT, LENGTH, OURS, PLAIN, Place, on_cores, plain, turns
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 STEPS = 16
@@ -23,6 +24,6 @@ STEPS = 16
 def test_form(benchmark: Any, batch: int, form: str) -> None:
     place = Place("batch", batch, COUNT, LENGTH, 1, PLAIN)
     with on_cores(1):
-        turn = turns(place, samples(COUNT, LENGTH), DEVICE)[form]
+        turn = turns(place, synthetic.repeated(COUNT, LENGTH), DEVICE)[form]
         turn(STEPS)  # starts the workers
         benchmark(turn, STEPS)

@@ -26,6 +26,7 @@ from benchmarks.machine import hardware, workers
 from benchmarks.recipes import Settings
 from benchmarks.runs import Pretrain
 from benchmarks.tables.base import unsupported
+from benchmarks.throughput import clock
 from benchmarks.throughput.page import write
 from protocols import knn
 from protocols.base import Context, Split, Splits
@@ -55,6 +56,7 @@ def pairs(settings: Settings) -> Iterator[Pretrain]:
 
 def measure(run: Pretrain, device: str, steps: int, threads: int) -> Speed:
     """Trains `steps` steps per round. Call it in a process of its own, or `memory` is of all that came before too."""
+    clock.current(device)
     torch.set_num_threads(threads)
     workers.keep_memory()
     torch.manual_seed(0)

@@ -88,12 +88,6 @@ def on_cores(cores: int) -> Iterator[None]:
             os.sched_setaffinity(0, allowed)
 
 
-def samples(count: int, frames: int) -> np.ndarray:
-    """(count, 3, frames, 25, 2) float32: stand-in clips, repeated."""
-    x, _ = synthetic.generate("ntu60", "smoke", frames)
-    return np.resize(x, (count, *x.shape[1:]))
-
-
 def turns(place: Place, x: np.ndarray, device: str) -> dict[str, Callable[[int], None]]:
     """Every form as a function that makes so many batches of views."""
     made, resident, generator = method(), torch.from_numpy(x).to(device), torch.Generator().manual_seed(0)
@@ -166,10 +160,10 @@ def _steps(turn: Callable[[int], None]) -> int:
 def profile(device: str, cores: int, out: Path, say: Callable[[str], None]) -> Path:
     """Measures, writes `out/views-<machine>.md` and `.csv`, and returns the first."""
     lines: list[dict[str, Any]] = []
-    x = samples(0, LENGTH)
+    x = synthetic.repeated(0, LENGTH)
     for place in places(cores):
         if x.shape[0] != place.samples or x.shape[2] != place.frames:
-            x = samples(place.samples, place.frames)
+            x = synthetic.repeated(place.samples, place.frames)
         lines += measure_place(place, x, device)
         ours = lines[-1 - len(place.plain)]
         say(

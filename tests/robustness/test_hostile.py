@@ -193,7 +193,7 @@ def test_an_older_encoder_without_a_checksum_is_read(tmp_path: Path) -> None:
 def test_weights_that_are_not_finite_are_never_saved(tmp_path: Path) -> None:
     module = torch.nn.Linear(2, 2)
     module.bias.data[0] = np.inf
-    with pytest.raises(FloatingPointError, match="e.safetensors is not written: bias holds numbers"):
+    with pytest.raises(FloatingPointError, match=r"e\.safetensors is not written: bias holds numbers"):
         save_encoder(tmp_path / "e.safetensors", module.state_dict(), SPEC)
 
 

@@ -23,7 +23,7 @@ from benchmarks.datasets.standin.cast import NAMES, SCALES, actions_of, cast_lis
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["NAMES", "SCALES", "cast_list", "class_titles", "generate"]
+__all__ = ["NAMES", "SCALES", "cast_list", "class_titles", "generate", "repeated"]
 
 REVISION = 1  # part of the run id: bump when the arrays change
 SEED = 3
@@ -207,3 +207,9 @@ def _recorded(
         jitter = rng.normal(0.0, 0.03, (lines, frames, len(limb), 3)) * (rng.random(lines) < 0.5)[:, None, None, None]
         seen[:, :, limb] += (lost[:, :, None, None] * jitter).astype(np.float32)
     return seen
+
+
+def repeated(count: int, frames: int) -> np.ndarray:
+    """(count, 3, frames, 25, 2) float32: the smoke clips of NTU RGB+D 60 again and again; for what is timed only."""
+    x, _ = generate("ntu60", "smoke", frames)
+    return np.resize(x, (count, *x.shape[1:]))

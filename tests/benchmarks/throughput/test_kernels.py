@@ -23,8 +23,8 @@ from benchmarks.throughput import (
     kernels,
 )
 from benchmarks.throughput.ceilings import Ceilings, Work, backward_work, forward_work, rounding
-from benchmarks.throughput.kernel_cases import CASES, computing, exact, forward_and_backward, make, wrong
-from methods.kernels import FORMS, rows
+from benchmarks.throughput.kernel_cases import CASES, computing, exact, forms_of, forward_and_backward, make, wrong
+from methods.kernels import FORMS, choose, rows
 from tests.benchmarks.throughput.conftest import LAST, TINY
 from tests.conftest import REPO
 
@@ -113,7 +113,7 @@ def test_nothing_is_timed_on_a_red_gate(monkeypatch: pytest.MonkeyPatch, quick: 
     assert len(untimed) == 2
     assert untimed["note"].str.startswith("not timed: beyond 2e-06: f_ns 1.0e-03").all()
     assert "WRONG: tiny, float32, rows: beyond 2e-06: f_ns 1.0e-03, gradient of weight" in "\n".join(said)
-    assert sentences[0] == "Gate: 5 of 6 combinations of form, shape and products are right."
+    assert sentences[0] == "Gate: 6 of 7 combinations of form, shape and products are right."
 
 
 def test_an_exception_is_a_fault():
@@ -132,14 +132,14 @@ def test_page_table_and_picture(tmp_path: Path, quick: None, monkeypatch: pytest
     assert page.name.endswith(f"-torch-{torch.__version__.partition('+')[0]}.md")
     text = page.read_text()
     assert text in printed
-    assert "Gate: 6 of 6 combinations of form, shape and products are right." in text
+    assert "Gate: 7 of 7 combinations of form, shape and products are right." in text
     assert "have not run on a GPU yet" in text
     assert text.count("| tiny, last | 12  | 16  | 2       | float32") == 1  # the fastest form of every shape
     assert "compute-sanitizer: not run (no GPU)." in text
     assert {path.suffix for path in page.parent.iterdir()} == {".md", ".csv", ".png", ".svg"}
     found = kernel_page.read(page.with_name(f"{page.name.removesuffix('.md')}.csv"))
     timed = found[found["of the roofline"].notna()]
-    assert len(timed) == 2 * 6  # reference, sdpa and rows at two shapes, two passes
+    assert len(timed) == 2 * 7  # reference, sdpa and rows at two shapes, narrow at one; two passes
     assert (timed["p20, ms"] <= timed["p50, ms"]).all()
     floor = timed["floor, ms"] / timed["p50, ms"]
     assert (floor / timed["of the roofline"] - 1).abs().max() < 1e-2
@@ -194,6 +194,23 @@ def test_a_whole_training_step_with_every_kernel(monkeypatch: pytest.MonkeyPatch
     assert all(len(step.milliseconds) == clock.FEWEST for step in found[:3])
     assert found[3].milliseconds == []  # although the interpreter is on
     assert found[3].note == "n/a: Triton compiles for GPUs, and this is a CPU"
+
+
+def test_what_a_cpu_chooses_is_among_what_is_checked():
+    chosen = {}
+    for case in CASES:
+        inputs = make(case.reduced(2), torch.float32, layout="channels side by side")
+        chosen[case.name] = choose("auto", inputs.x, case.heads, case.pooling)
+        assert chosen[case.name] in forms_of(case, "cpu")
+    assert {"narrow", "rows", "sdpa"} == set(chosen.values())
+
+
+def test_a_numbered_gpu_is_the_current_one_where_it_is_measured(monkeypatch: pytest.MonkeyPatch):
+    current: list[int] = []
+    monkeypatch.setattr(torch.cuda, "set_device", current.append)
+    for device in ("cpu", "cuda:1", "cuda"):
+        clock.current(device)
+    assert current == [1, 0]
 
 
 def test_every_form_has_a_mark_in_the_picture():

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 import bench
+from benchmarks.datasets.standin import synthetic
 from benchmarks.throughput import data, registry, views
 from benchmarks.throughput.views import OURS, Place, plain
 
@@ -43,7 +44,7 @@ def test_places_cover_what_is_promised() -> None:
 @pytest.mark.usefixtures("quick")
 def test_every_form_is_measured_and_compared_with_plain_without_workers() -> None:
     place = Place("forms", 4, 10, 32, 1, ((0, False), (1, True), (2, False)))
-    lines = views.measure_place(place, views.samples(10, 32), "cpu")
+    lines = views.measure_place(place, synthetic.repeated(10, 32), "cpu")
     assert [line["form"] for line in lines] == [OURS, plain(0), plain(1, lean=True), plain(2)]
     assert lines[1]["x plain"] == 1.0
     assert all(line["lowest"] <= line["samples/s"] <= line["highest"] for line in lines)
@@ -56,7 +57,7 @@ def test_the_ratio_says_how_many_times_faster(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(views, "turns", turns)
     monkeypatch.setattr(views, "_seconds", lambda turn, steps: turn(steps))
-    ours, other = views.measure_place(Place("forms", 4, 10, 32, 1), views.samples(10, 32), "cpu")
+    ours, other = views.measure_place(Place("forms", 4, 10, 32, 1), synthetic.repeated(10, 32), "cpu")
     assert (ours["samples/s"], ours["x plain"]) == (400, 8.0)
     assert (other["samples/s"], other["x plain"]) == (50, 1.0)
 
