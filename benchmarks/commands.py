@@ -114,7 +114,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.scale == "auto":
             say(choices.unprepared(specs, arguments.data))
     say(f"{campaign.plan.kinds()}; {len(todo)} of {len(campaign.plan.runs)} runs to do.")
-    for line in campaign.impossible():
+    for line in (*campaign.whole.never(), *campaign.impossible()):
         say(line)
     if again := sum(campaign.store.done(run_) for run_ in todo):
         say(f"{again} of them were done before, but their encoders or scores are not here: done again, records stay.")
@@ -154,10 +154,13 @@ def run(arguments: argparse.Namespace) -> int:
             path = campaign.store.records / f"{run_.id}.json"
             say("\n".join(about(record, path, brief=True)) if record else f"{run_.id}: no record yet")
     else:
-        for path, text in (campaign.write() if campaign.plan.runs else campaign.tables()).items():
+        tables, kept = campaign.tables(), campaign.kept()
+        written = campaign.write(tables) if campaign.plan.runs else {}
+        for path, text in tables.items():
             shown = text.partition("<details>")[0].rstrip()  # the list of run ids is for the file
-            written = choices.short(path)
-            where = f"Written to {written}" if campaign.plan.runs else f"{written} stays as it is"
+            other = "stays as it is" if path.exists() else "is not written: nothing is there"
+            name = choices.short(path)
+            where = f"Written to {name}" if path in written else f"{name} {kept.get(path, other)}"
             say(f"\n{narrowed(shown, console.width) if console.is_terminal else shown}\n\n{where}")
     for line in campaign.failed():
         say(line)
@@ -178,7 +181,7 @@ def plan(arguments: argparse.Namespace) -> int:
     print(f"\n{len(campaign.whole.runs)} runs: {done} done, {len(todo)} to do, {lost} that cannot be done here.")
     for what, seconds in (("All runs", campaign.whole.seconds()), ("Those to do", campaign.plan.seconds(todo))):
         print(f"{what}: about {lasting(seconds)} of one core, {lasting(seconds / cores)} on {cores} like {MACHINE}.")
-    print("\n".join([*campaign.impossible(anywhere=False), *forecast.forecast(arguments, campaign)]))
+    print("\n".join([*campaign.impossible(), *forecast.forecast(arguments, campaign)]))
     return 0
 
 
@@ -186,7 +189,7 @@ def status(arguments: argparse.Namespace) -> int:
     """Prints how far the runs of a table are."""
     campaign = _campaign(arguments, _wanted(arguments)[0])
     *lines, together = standing(campaign).lines(arguments.all)
-    print("\n".join([*lines, *campaign.impossible(), *campaign.failed(), together]))
+    print("\n".join([*lines, *campaign.whole.never(), *campaign.impossible(), *campaign.failed(), together]))
     return campaign.exit_code()
 
 
@@ -209,15 +212,17 @@ def render(arguments: argparse.Namespace) -> int:
     root, as_published = campaign.store.root, Settings()  # the tables of settings show what recipe paper says
     texts = campaign.tables() | {file_of(root, name, as_published): render_settings(name) for name in fixed}
     texts |= campaign.index(texts)
+    kept = campaign.kept()
     if arguments.check:
         stale = [path for path, text in texts.items() if not path.exists() or path.read_text() != text]
         for path in stale:
             what = f"{choices.short(path)} is not what the records say for {campaign.settings.options}"
-            print(f"{what}; render it again, or ask for what it shows")
+            print(f"{what}; {'ask' if path in kept else 'render it again, or ask'} for what it shows")
         return 3 if stale else 0
     for path, text in texts.items():
-        write_text(path, text)
-        print(choices.short(path))
+        if path not in kept:
+            write_text(path, text)
+        print(choices.short(path) + (f" {kept[path]}" if path in kept else ""))
     return 0
 
 
