@@ -283,18 +283,12 @@ def _check(name: str, frames: int, folder: Path, partial: bool = False) -> bool:
 def profile(arguments: argparse.Namespace) -> int:
     """Measures how fast a part is, and writes a table, or two, named after this machine."""
     from benchmarks.throughput import kernel_page
-    from benchmarks.throughput.registry import measure
+    from benchmarks.throughput.registry import check, measure
 
+    check(arguments)
     if arguments.compare:
-        if arguments.profile != "kernels":
-            raise UsageError(f"--compare belongs to profile kernels, not to profile {arguments.profile}")
         print(kernel_page.compare(*arguments.compare))
         return 0
-    parts = {"data": ("reading", "views"), "train": ("step", "pairs")}.get(arguments.profile, ())
-    if arguments.part and arguments.part not in parts:
-        raise UsageError(
-            f"--part {arguments.part}: profile {arguments.profile} has {' and '.join(parts) or 'no parts'}"
-        )
     for path in measure(arguments, _device(arguments.device), print):
         print(f"\n{path.read_text()}\nWritten to {choices.short(path)}")
     return 0

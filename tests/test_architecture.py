@@ -37,7 +37,7 @@ def test_a_floor_imports_only_floors_below(floor: int) -> None:
 ROOMS = (
     "names", "digest", "durations", "canonical", "machine", "datasets", "runs", "recipes", "tables", "pages",
     "records", "planning", "running", "figures", "campaign", "choices", "slurm", "doctor", "drawing", "status",
-    "throughput", "arguments", "commands",
+    "throughput", "quantities", "arguments", "commands",
 )  # fmt: skip
 
 
