@@ -227,11 +227,14 @@ class Campaign:
 
         It depends on the folder alone, not on the tables, seeds and recipe that were asked for: all tables, every seed
         that has a record. `writing`: files that are written along with it, to be linked like those that are there.
+        A simulated schedule (`plan --gpus`) is no result.
         """
         root, records = self.store.root, self.store.briefs()
         seeds = {record["seed"] for record in records.values() if "seed" in record} or {0}
         there = [path for folder in ("tables", "figures", "throughput") for path in (root / folder).glob("*")]
-        files = {path.relative_to(root).as_posix() for path in (*there, *writing)}
+        files = {
+            path.relative_to(root).as_posix() for path in (*there, *writing) if not path.match("figures/schedule-*")
+        }
         settings = self.settings.but(recipe="paper", seeds=tuple(sorted(seeds)), overrides=())
         return {root / "README.md": render_index(settings, records, files, _pictures(settings, records))}
 

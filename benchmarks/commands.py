@@ -276,7 +276,11 @@ def _check(name: str, frames: int, folder: Path, partial: bool = False) -> bool:
     report = check(name, frames, folder)
     print(report)
     picture = skeletons.draw(skeletons.recorded_page(name, frames, folder))
-    print(f"  picture: {choices.short(style.save(picture, folder / 'figures', f'{name}-{frames}')[0])}")
+    try:
+        where = choices.short(style.save(picture, folder / "figures", f"{name}-{frames}")[0])
+    except OSError as error:  # data that one may only read can be checked all the same
+        where = f"none: {error}"
+    print(f"  picture: {where}")
     return report.sound and (report.whole or partial)
 
 
