@@ -172,7 +172,7 @@ def plan(arguments: argparse.Namespace) -> int:
     forecast.check(arguments)
     campaign = _campaign(arguments, _wanted(arguments)[0])
     settings = campaign.settings
-    print(f"recipe {settings.recipe}, scale {settings.scale}, {len(settings.seeds)} seed(s)\n")
+    print(f"{settings.title}\n")
     others = [spec for name, spec in TABLES.items() if name not in campaign.whole.tables]
     print(campaign.whole.describe(Plan.of(others, settings), arguments.all))
     todo, cores = campaign.todo(), limits.cores()
@@ -188,6 +188,7 @@ def plan(arguments: argparse.Namespace) -> int:
 def status(arguments: argparse.Namespace) -> int:
     """Prints how far the runs of a table are."""
     campaign = _campaign(arguments, _wanted(arguments)[0])
+    print(f"{campaign.settings.title}\n")
     *lines, together = standing(campaign).lines(arguments.all)
     print("\n".join([*lines, *campaign.whole.never(), *campaign.impossible(), *campaign.failed(), together]))
     return campaign.exit_code()

@@ -27,6 +27,11 @@ class Settings:
         return None if self.scale == "full" else self.scale
 
     @property
+    def title(self) -> str:
+        """What they are, in a line for people."""
+        return f"recipe {self.recipe}, scale {self.scale}, {len(self.seeds)} seed(s)"
+
+    @property
     def changes(self) -> list[str]:
         """The words of --set, key=value; several numbers have commas between."""
         return [
