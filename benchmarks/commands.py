@@ -1,4 +1,4 @@
-"""What each subcommand of bench.py does. Printing happens here; everything below returns values."""
+"""What each subcommand does, and what it prints; running, figures, Slurm and doctor print what they do themselves."""
 
 from __future__ import annotations
 
@@ -171,10 +171,9 @@ def plan(arguments: argparse.Namespace) -> int:
     """Prints what would run, and with --gpus how long it would take."""
     forecast.check(arguments)
     campaign = _campaign(arguments, _wanted(arguments)[0])
-    settings = campaign.settings
-    print(f"{settings.title}\n")
+    print(f"{campaign.settings.title}\n")
     others = [spec for name, spec in TABLES.items() if name not in campaign.whole.tables]
-    print(campaign.whole.describe(Plan.of(others, settings), arguments.all))
+    print(campaign.whole.describe(Plan.of(others, campaign.settings), arguments.all))
     todo, cores = campaign.todo(), limits.cores()
     done = sum(campaign.store.done(run_) for run_ in campaign.whole.runs.values())
     lost = len(campaign.whole.runs.keys() - campaign.plan.runs.keys())
