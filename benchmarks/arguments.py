@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from benchmarks import quantities
+from benchmarks.exits import FAILED, OK, USAGE
 
-USAGE = 2  # exit code of a command line that means nothing
 TABLES = (*map(str, range(1, 19)), "irds")
 FIGURES = ("skeletons", "5", "6", "tsne-irds", "knn", "dots", "per-class", "attention")
 PROFILES = ("data", "gru", "kernels", "overhead", "protocols", "train")
@@ -144,14 +144,14 @@ def parser() -> Parser:
 
 
 def completion(shell: str) -> int:
-    """Prints the completion script for a shell, made by shtab; exit code 0, or 4 where shtab is not installed."""
+    """Prints the completion script for a shell, made by shtab; FAILED where shtab is not installed."""
     try:
         import shtab
     except ModuleNotFoundError:
         print("bench.py: completion needs the package shtab: pip install shtab", file=sys.stderr)
-        return 4
+        return FAILED
     print(shtab.complete(parser(), shell))
-    return 0
+    return OK
 
 
 def _examples(command: str) -> str:

@@ -21,6 +21,7 @@ from benchmarks import recipes
 from benchmarks.datasets import catalog
 from benchmarks.datasets import store as prepared
 from benchmarks.durations import clock
+from benchmarks.exits import FAILED, MISSING, OK
 from benchmarks.machine import limits
 from benchmarks.names import UnknownName
 from benchmarks.pages.index import Picture, render_index
@@ -274,12 +275,12 @@ class Campaign:
         self.store.tidy(self.whole.runs)
 
     def exit_code(self) -> int:
-        """4 when a cell failed, else 3 when one is missing, else 0: what the rendered tables say.
+        """FAILED when a cell has, else MISSING when one is, else OK: what the rendered tables say.
 
         What is n/a on any machine is not missing, unless a table has nothing else.
         """
         records = self._records()
         found = [summary(spec, self.settings, records) for spec in self.specs]
         if any(cells.failed for cells in found):
-            return 4
-        return 3 if any(cells.missing or not cells.ok for cells in found) else 0
+            return FAILED
+        return MISSING if any(cells.missing or not cells.ok for cells in found) else OK

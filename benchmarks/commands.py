@@ -17,6 +17,7 @@ from benchmarks.choices import UsageError
 from benchmarks.datasets import catalog
 from benchmarks.doctor.look import doctor
 from benchmarks.durations import lasting
+from benchmarks.exits import MISSING, OK
 from benchmarks.machine import limits
 from benchmarks.names import UnknownName, known
 from benchmarks.pages.one import about
@@ -105,7 +106,7 @@ def run(arguments: argparse.Namespace) -> int:
         for name in fixed:
             console.print(render_settings(name), markup=False)
         if not specs:
-            return 0
+            return OK
     campaign = _campaign(arguments, specs)
     campaign.check_data()
     todo = campaign.todo(arguments.retry_failed)
@@ -129,15 +130,15 @@ def run(arguments: argparse.Namespace) -> int:
         )  # fmt: skip
         if arguments.dry_run:
             say("Nothing was submitted.")
-            return 0
+            return OK
         if queued:
             say(choices.watch(arguments, queued))
-            return 0
+            return OK
         todo = []
     if arguments.dry_run:
         for run_ in todo:
             console.print(f"{run_.id}  {label(run_)}", markup=False)
-        return 0
+        return OK
     if todo:
         device = _device(arguments.device)
         if arguments.kernel == "triton" and (reason := unsupported(torch.device(device), torch.float32)):
@@ -181,7 +182,7 @@ def plan(arguments: argparse.Namespace) -> int:
     for what, seconds in (("All runs", campaign.whole.seconds()), ("Those to do", campaign.plan.seconds(todo))):
         print(f"{what}: about {lasting(seconds)} of one core, {lasting(seconds / cores)} on {cores} like {MACHINE}.")
     print("\n".join([*campaign.impossible(), *forecast.forecast(arguments, campaign)]))
-    return 0
+    return OK
 
 
 def status(arguments: argparse.Namespace) -> int:
@@ -201,7 +202,7 @@ def show(arguments: argparse.Namespace) -> int:
         print("\n".join(about(record, store.records / f"{run_id}.json", brief=False)))
     else:
         print(f"{run_id}: no record yet\n{json.dumps(store.read_spec(run_id).spec(), indent=1)}")
-    return 0
+    return OK
 
 
 def render(arguments: argparse.Namespace) -> int:
@@ -218,12 +219,12 @@ def render(arguments: argparse.Namespace) -> int:
         for path in stale:
             what = f"{choices.short(path)} is not what the records say for {campaign.settings.options}"
             print(f"{what}; {'ask' if path in kept else 'render it again, or ask'} for what it shows")
-        return 3 if stale else 0
+        return MISSING if stale else OK
     for path, text in texts.items():
         if path not in kept:
             write_text(path, text)
         print(choices.short(path) + (f" {kept[path]}" if path in kept else ""))
-    return 0
+    return OK
 
 
 def figure(arguments: argparse.Namespace) -> int:
@@ -239,14 +240,14 @@ def data(arguments: argparse.Namespace) -> int:
         from benchmarks.datasets.check import overview
 
         print(overview(arguments.data))
-        return 0
+        return OK
     if not arguments.name:
         raise UsageError(f"which data set? {', '.join(catalog.DATASETS)}")
     name = known("data set", arguments.name, catalog.DATASETS)
     lengths = arguments.frames or recipes.frames_of(Settings(arguments.recipe), name)
     if arguments.action == "check":
         found = [_check(name, frames, arguments.data) for frames in lengths]
-        return 0 if all(found) else 3
+        return OK if all(found) else MISSING
     if not arguments.raw:
         raise UsageError(f"where are the downloaded files? bench.py data prepare {name} --raw PATH")
     from benchmarks.datasets.prepare import prepare
@@ -262,7 +263,7 @@ def data(arguments: argparse.Namespace) -> int:
                 jobs=arguments.jobs, say=lambda line: console.print(line, markup=False), watch=watch, **options,
             )  # fmt: skip
         good &= _check(name, frames, arguments.data, arguments.partial)
-    return 0 if good else 3
+    return OK if good else MISSING
 
 
 def _check(name: str, frames: int, folder: Path, partial: bool = False) -> bool:
@@ -292,7 +293,7 @@ def profile(arguments: argparse.Namespace) -> int:
     check(arguments)
     if arguments.compare:
         print(kernel_page.compare(*arguments.compare))
-        return 0
+        return OK
     for path in measure(arguments, _device(arguments.device), print):
         print(f"\n{path.read_text()}\nWritten to {choices.short(path)}")
-    return 0
+    return OK
