@@ -16,9 +16,10 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from benchmarks.arguments import USAGE, completion, parser, understood
+from benchmarks.arguments import completion, parser, understood
+from benchmarks.exits import FAILED, MISSING, OK, STOPPED, USAGE
 
-OK, MISSING, FAILED, STOPPED = 0, 3, 4, 130
+__all__ = ["FAILED", "MISSING", "OK", "STOPPED", "USAGE", "command", "main", "parser"]
 _STOPPING = threading.Event()  # somebody has asked for the end
 PATIENCE = 3.0  # seconds from SIGTERM or Ctrl-C to an end by force
 GO_ON = "\nStopped. What is done is saved; run the same command to go on."

@@ -1,6 +1,6 @@
 """The words of the command line: every subcommand, its options, and an example of each.
 
-Nothing but the standard library is imported here, so that help and a slip of the finger are answered at once.
+Nothing but the standard library is imported, so that help and a slip of the finger are answered at once.
 """
 
 from __future__ import annotations
@@ -8,18 +8,18 @@ from __future__ import annotations
 import argparse
 import difflib
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-USAGE = 2  # exit code of a command line that means nothing
+from benchmarks import quantities
+from benchmarks.exits import FAILED, OK, USAGE
+
 TABLES = (*map(str, range(1, 19)), "irds")
 FIGURES = ("skeletons", "5", "6", "tsne-irds", "knn", "dots", "per-class", "attention")
 PROFILES = ("data", "gru", "kernels", "overhead", "protocols", "train")
 AMPS = ("off", "tf32", "bf16")
 KERNELS = ("auto", "triton", "sdpa", "reference")
 SHELLS = ("bash", "zsh", "tcsh")
-MOST_SEEDS = 1000  # each is a campaign of its own; more is a slip of the finger
 HERE = Path(__file__).resolve().parents[1]
 
 ABOUT = "A benchmark of contrastive self-supervised skeleton action recognition."
@@ -122,7 +122,7 @@ def parser() -> Parser:
                     "auto (default): full if a data set of the table is prepared, else demo")  # fmt: skip
     recipe = _shared("--recipe", choices=("paper", "official"), default="paper",
                      help="the paper's settings for every method (default), or each release's own")  # fmt: skip
-    seeds = _shared("--seeds", type=_seeds, default=1, metavar="N", help="seeds 0..N-1 (default 1)")
+    seeds = _shared("--seeds", type=quantities.seeds, default=1, metavar="N", help="seeds 0..N-1 (default 1)")
     data = _shared("--data", type=Path, default=HERE / "data", metavar="DIR", help="prepared data sets")
     out = _shared("--out", type=Path, default=HERE / "results", metavar="DIR", help="results")
     settings, machine = (change, scale, recipe, seeds, data, out), _machine()
@@ -136,7 +136,7 @@ def parser() -> Parser:
     render.add_argument("--check", action="store_true", help="write no page; exit with 3 if one would change")
     _figure(command("figure", "do what a picture still needs, and draw it", *settings, machine))
     _data(command("data", "list, prepare or check data sets", recipe, data))
-    _profile(command("profile", "measure how fast a part is on this machine", scale, recipe, out, machine))
+    _profile(command("profile", "measure how fast a part is on this machine", recipe, out))
     command("doctor", "is this machine ready, and what to do where it is not", data, out)
     completion = command("completion", "print a script that completes this command line in a shell")
     completion.add_argument("shell", choices=SHELLS, metavar="SHELL", help=", ".join(SHELLS))
@@ -144,14 +144,14 @@ def parser() -> Parser:
 
 
 def completion(shell: str) -> int:
-    """Prints the completion script for a shell, made by shtab; exit code 0, or 4 where shtab is not installed."""
+    """Prints the completion script for a shell, made by shtab; FAILED where shtab is not installed."""
     try:
         import shtab
     except ModuleNotFoundError:
         print("bench.py: completion needs the package shtab: pip install shtab", file=sys.stderr)
-        return 4
+        return FAILED
     print(shtab.complete(parser(), shell))
-    return 0
+    return OK
 
 
 def _examples(command: str) -> str:
@@ -168,7 +168,7 @@ def _shared(*words: str, **options: Any) -> Parser:
 def _machine() -> Parser:
     shared = Parser(add_help=False)
     group = shared.add_argument_group("where it is computed")
-    group.add_argument("--jobs", type=_positive, metavar="N",
+    group.add_argument("--jobs", type=quantities.positive, metavar="N",
                        help="worker processes (default: one per core, or per visible GPU)")  # fmt: skip
     group.add_argument("--device", default="auto", metavar="auto|cpu|cuda|cuda:N",
                        help="where to compute (default: on all visible GPUs, else on the CPU)")  # fmt: skip
@@ -185,9 +185,9 @@ def _run(run: Parser) -> None:
                         ("protocol", "linear (default), knn, finetune, semi"),
                         ("on", "transfer: another data set to judge the encoder on")):  # fmt: skip
         one.add_argument(f"--{name}", metavar=name[0].upper(), help=about)
-    one.add_argument("--share", type=_share, metavar="P", help="semi: part of the labels (default 0.1)")
+    one.add_argument("--share", type=quantities.share, metavar="P", help="semi: part of the labels (default 0.1)")
     how = run.add_argument_group("how it is computed (recorded, no part of a run's identity)")
-    how.add_argument("--threads", type=_positive, default=1, metavar="N",
+    how.add_argument("--threads", type=quantities.positive, default=1, metavar="N",
                      help="threads of a worker on the CPU (default 1; other counts round differently): for one long "
                      "run on idle cores")  # fmt: skip
     how.add_argument("--kernel", choices=KERNELS, default="auto",
@@ -202,17 +202,19 @@ def _run(run: Parser) -> None:
 
 def _plan(plan: Parser) -> None:
     plan.add_argument("--all", action="store_true", help="a line for every shared run; else one per combination")
-    plan.add_argument("--gpus", nargs="*", type=_positive, metavar="N",
+    plan.add_argument("--gpus", nargs="*", type=quantities.positive, metavar="N",
                       help="simulate Slurm on that many GPUs (default 1 8 64 512 1024), draw the schedule")  # fmt: skip
     cluster = plan.add_argument_group("the simulated cluster")
     cluster.add_argument("--profile", type=Path, metavar="FILE", help="CSV of `bench.py profile train` on such a GPU")
-    cluster.add_argument("--array-parallelism", type=_positive, metavar="N",
+    cluster.add_argument("--array-parallelism", type=quantities.positive, metavar="N",
                          help="tasks of an array at once (no limit)")  # fmt: skip
-    cluster.add_argument("--max-array", type=_positive, metavar="N", help="Slurm's MaxArraySize (default 1001)")
+    cluster.add_argument(
+        "--max-array", type=quantities.positive, metavar="N", help="Slurm's MaxArraySize (default 1001)"
+    )
     for name, about in (("preemptions", "how often a task is preempted on a GPU-day (default 0)"),
                         ("queue-delay", "seconds in the queue although a GPU is free (default 0)"),
                         ("startup", "seconds of a task before its first run begins (default 3)")):  # fmt: skip
-        cluster.add_argument(f"--{name}", type=_amount, metavar="X", help=about)
+        cluster.add_argument(f"--{name}", type=quantities.amount, metavar="X", help=about)
 
 
 def _figure(figure: Parser) -> None:
@@ -230,11 +232,11 @@ def _data(data: Parser) -> None:
     data.add_argument("--raw", nargs="+", type=Path, default=[], metavar="PATH",
                       help="downloaded folders or archives, or one prepared file in circulation (pyskl pickle, CTR-GCN "
                       "npz, folder of CrosSCLR arrays)")  # fmt: skip
-    data.add_argument("--frames", nargs="+", type=_positive, metavar="T",
+    data.add_argument("--frames", nargs="+", type=quantities.positive, metavar="T",
                       help="frames of a clip (default: the recipe's)")  # fmt: skip
     data.add_argument("--strict", action="store_true", help="stop at the first unusable file instead of leaving it out")
     data.add_argument("--partial", action="store_true", help="accept less than the complete data set")
-    data.add_argument("--jobs", type=_positive, metavar="N", help="worker processes (default: one per core)")
+    data.add_argument("--jobs", type=quantities.positive, metavar="N", help="worker processes (default: one per core)")
     data.add_argument("--bodies", choices=("first-two", "by-motion"),
                       help="NTU: which people are kept (default first-two, as the released code)")  # fmt: skip
     data.add_argument("--missing-list", type=Path, metavar="FILE", help="NTU: names to leave out (default: official)")
@@ -248,50 +250,24 @@ def _profile(profile: Parser) -> None:
     profile.add_argument("--part", choices=("reading", "views", "step", "pairs"),
                          help="measure this alone: reading or views of data, step (SkeAttnCLR's against the plain one) "
                          "or pairs (of methods and backbones) of train (default: both)")  # fmt: skip
+    profile.add_argument("--scale", choices=("smoke", "demo", "full"),
+                         help="sizes of train's pairs, or of protocols, which has no demo (default full)")  # fmt: skip
     profile.add_argument("--raw", type=Path, metavar="DIR", help="data: recorded .skeleton files (default: made here)")
-    profile.add_argument("--files", type=_positive, default=2400, metavar="N", help="data: how many (default 2400)")
-    profile.add_argument("--batch", type=_positive, metavar="N",
-                         help="train, gru: samples of a step (default: the recipe's; 8 and 16 on a CPU)")  # fmt: skip
-    profile.add_argument("--seconds", type=_positive, metavar="S",
+    profile.add_argument("--files", type=quantities.positive, metavar="N", help="data: how many (default 2400)")
+    profile.add_argument("--batch", type=quantities.positive, metavar="N",
+                         help="samples of a step: train, in its pairs (default: the recipe's; 8 at scale full on a "
+                         "CPU), gru (default 16)")  # fmt: skip
+    profile.add_argument("--seconds", type=quantities.positive, metavar="S",
                          help="kernels: leave what is not measured by then (default 400)")  # fmt: skip
     profile.add_argument("--compare", nargs=2, type=Path, metavar="CSV",
                          help="kernels: measure nothing, compare two files that it wrote")  # fmt: skip
-    profile.add_argument("--steps", type=_positive, metavar="N",
-                         help="train: of a round (default 2); rounds of gru (5), overhead, protocols (3)")  # fmt: skip
-    profile.add_argument("--samples", type=_positive, metavar="N",
+    profile.add_argument("--steps", type=quantities.positive, metavar="N",
+                         help="train: of a round of its pairs (default 2), rounds of its step (5); rounds of gru "
+                         "(5), overhead, protocols (3)")  # fmt: skip
+    profile.add_argument("--samples", type=quantities.positive, metavar="N",
                          help="protocols: clips that train a linear classifier (default 2000)")  # fmt: skip
-
-
-def _positive(text: str) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        value = 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
-    return value
-
-
-def _seeds(text: str) -> int:
-    value = _positive(text)
-    if value > MOST_SEEDS:
-        raise argparse.ArgumentTypeError(f"expected at most {MOST_SEEDS} seeds, got {text}")
-    return value
-
-
-def _amount(text: str) -> float:
-    return _number(text, lambda value: 0 <= value < float("inf"), "a number of at least 0")
-
-
-def _share(text: str) -> float:
-    return _number(text, lambda value: 0 < value <= 1, "a part of 1, such as 0.01")
-
-
-def _number(text: str, allowed: Callable[[float], bool], wanted: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if not allowed(value):
-        raise argparse.ArgumentTypeError(f"expected {wanted}, got {text!r}")
-    return value
+    profile.add_argument("--jobs", type=quantities.positive, metavar="N",
+                         help="data, overhead: worker processes (default: one per core)")  # fmt: skip
+    profile.add_argument("--device", default="auto", metavar="auto|cpu|cuda|cuda:N",
+                         help="all but overhead and the reading of data: where to measure (default: on a GPU, else on "
+                         "the CPU)")  # fmt: skip

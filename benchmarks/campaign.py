@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +21,7 @@ from benchmarks import recipes
 from benchmarks.datasets import catalog
 from benchmarks.datasets import store as prepared
 from benchmarks.durations import clock
+from benchmarks.exits import FAILED, MISSING, OK
 from benchmarks.machine import limits
 from benchmarks.names import UnknownName
 from benchmarks.pages.index import Picture, render_index
@@ -70,7 +73,10 @@ def find_run(out: Path, beginning: str) -> tuple[str, str]:
 
 
 def file_of(root: Path, table: str, settings: Settings) -> Path:
-    """Where a rendered table lies; what --set changed is in the name, so that it never replaces the real one."""
+    """Where a rendered table lies; what --set changed is in the name, so that it never replaces the real one.
+
+    Seeds are not in the name: see Campaign.kept.
+    """
     return root / "tables" / f"table-{'-'.join([table, *settings.words])}.md"
 
 
@@ -136,18 +142,16 @@ class Campaign:
     def _prepared(self) -> dict[tuple[str, int], str | None]:
         return {}
 
-    def impossible(self, anywhere: bool = True) -> list[str]:
-        """Why cells have no run here, a line for every reason; also those that have none anywhere, or not."""
-        reasons = Counter(self.plan.skips().values())
-        if not anywhere:
-            reasons -= Counter(self.whole.skips().values())
+    def impossible(self) -> list[str]:
+        """Why cells have no run here, a line for every reason; not those that have none anywhere, see Plan.never."""
+        reasons = Counter(self.plan.skips().values()) - Counter(self.whole.skips().values())
         return [f"{count} cells cannot be measured here: {reason}" for reason, count in reasons.items()]
 
     def failed(self) -> list[str]:
         """What to do about runs that failed; nothing where none has."""
         for run_id in self.plan.runs:
             if (self.store.brief(run_id) or {}).get("status") == "failed":
-                show = f"`bench.py show {run_id}` says what it was"
+                show = f"`bench.py {shlex.join(['show', run_id, '--out', str(self.out)])}` says what it was"
                 return [f"Failed runs are left alone: --retry-failed tries them again, {show}."]
         return []
 
@@ -224,31 +228,59 @@ class Campaign:
 
         It depends on the folder alone, not on the tables, seeds and recipe that were asked for: all tables, every seed
         that has a record. `writing`: files that are written along with it, to be linked like those that are there.
+        A simulated schedule (`plan --gpus`) is no result.
         """
         root, records = self.store.root, self.store.briefs()
         seeds = {record["seed"] for record in records.values() if "seed" in record} or {0}
         there = [path for folder in ("tables", "figures", "throughput") for path in (root / folder).glob("*")]
-        files = {path.relative_to(root).as_posix() for path in (*there, *writing)}
+        files = {
+            path.relative_to(root).as_posix() for path in (*there, *writing) if not path.match("figures/schedule-*")
+        }
         settings = self.settings.but(recipe="paper", seeds=tuple(sorted(seeds)), overrides=())
         return {root / "README.md": render_index(settings, records, files, _pictures(settings, records))}
 
-    def write(self) -> dict[Path, str]:
-        """Writes the tables and the page of the results folder, and returns the tables. Tidies up as well."""
-        tables = self.tables()
-        for texts in (tables, self.index(tables)):
+    def kept(self) -> dict[Path, str]:
+        """Pages that stay as they are, and why: they show more seeds than were asked for, some of them measured."""
+        found = {}
+        for spec in self.specs:
+            path = file_of(self.store.root, spec.id, self.settings)
+            text = path.read_text(errors="replace") if path.exists() else ""
+            shown = re.search(r"^python bench\.py render .* --seeds (\d{1,4})\b", text, re.MULTILINE)
+            seeds, asked = int(shown[1]) if shown else 0, len(self.settings.seeds)
+            if seeds <= asked:
+                continue
+            further = Plan.of([spec], self.settings.but(seeds=tuple(range(asked, seeds)))).runs
+            if any(self.store.done(run) for run_id, run in further.items() if run_id not in self.whole.runs):
+                found[path] = (
+                    f"shows {seeds} seeds and stays as it is: --seeds {seeds} writes it; to have {asked} there, remove "
+                    "it first"
+                )
+        return found
+
+    def write(self, tables: dict[Path, str] | None = None) -> dict[Path, str]:
+        """Writes the tables, rendered already or not, and the page of the results folder; tidies up as well.
+
+        Returns what was written of the tables: all but those that are `kept`.
+        """
+        kept = self.kept()
+        written = {path: text for path, text in (tables or self.tables()).items() if path not in kept}
+        for texts in (written, self.index(written)):
             for path, text in texts.items():
                 write_text(path, text)
         self.tidy()
-        return tables
+        return written
 
     def tidy(self) -> None:
         """Removes what killed processes left of these runs."""
         self.store.tidy(self.whole.runs)
 
     def exit_code(self) -> int:
-        """4 when a cell failed, else 3 when one is missing, else 0: what the rendered tables say."""
+        """FAILED when a cell has, else MISSING when one is, else OK: what the rendered tables say.
+
+        What is n/a on any machine is not missing, unless a table has nothing else.
+        """
         records = self._records()
         found = [summary(spec, self.settings, records) for spec in self.specs]
         if any(cells.failed for cells in found):
-            return 4
-        return 3 if any(cells.missing or cells.skipped for cells in found) else 0
+            return FAILED
+        return MISSING if any(cells.missing or not cells.ok for cells in found) else OK

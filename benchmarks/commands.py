@@ -1,4 +1,4 @@
-"""What each subcommand of bench.py does. Printing happens here; everything below returns values."""
+"""What each subcommand does, and what it prints; running, figures, Slurm and doctor print what they do themselves."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from benchmarks.choices import UsageError
 from benchmarks.datasets import catalog
 from benchmarks.doctor.look import doctor
 from benchmarks.durations import lasting
+from benchmarks.exits import MISSING, OK
 from benchmarks.machine import limits
 from benchmarks.names import UnknownName, known
 from benchmarks.pages.one import about
@@ -105,7 +106,7 @@ def run(arguments: argparse.Namespace) -> int:
         for name in fixed:
             console.print(render_settings(name), markup=False)
         if not specs:
-            return 0
+            return OK
     campaign = _campaign(arguments, specs)
     campaign.check_data()
     todo = campaign.todo(arguments.retry_failed)
@@ -114,7 +115,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.scale == "auto":
             say(choices.unprepared(specs, arguments.data))
     say(f"{campaign.plan.kinds()}; {len(todo)} of {len(campaign.plan.runs)} runs to do.")
-    for line in campaign.impossible():
+    for line in (*campaign.whole.never(), *campaign.impossible()):
         say(line)
     if again := sum(campaign.store.done(run_) for run_ in todo):
         say(f"{again} of them were done before, but their encoders or scores are not here: done again, records stay.")
@@ -129,15 +130,15 @@ def run(arguments: argparse.Namespace) -> int:
         )  # fmt: skip
         if arguments.dry_run:
             say("Nothing was submitted.")
-            return 0
+            return OK
         if queued:
             say(choices.watch(arguments, queued))
-            return 0
+            return OK
         todo = []
     if arguments.dry_run:
         for run_ in todo:
             console.print(f"{run_.id}  {label(run_)}", markup=False)
-        return 0
+        return OK
     if todo:
         device = _device(arguments.device)
         if arguments.kernel == "triton" and (reason := unsupported(torch.device(device), torch.float32)):
@@ -154,10 +155,13 @@ def run(arguments: argparse.Namespace) -> int:
             path = campaign.store.records / f"{run_.id}.json"
             say("\n".join(about(record, path, brief=True)) if record else f"{run_.id}: no record yet")
     else:
-        for path, text in (campaign.write() if campaign.plan.runs else campaign.tables()).items():
+        tables, kept = campaign.tables(), campaign.kept()
+        written = campaign.write(tables) if campaign.plan.runs else {}
+        for path, text in tables.items():
             shown = text.partition("<details>")[0].rstrip()  # the list of run ids is for the file
-            written = choices.short(path)
-            where = f"Written to {written}" if campaign.plan.runs else f"{written} stays as it is"
+            other = "stays as it is" if path.exists() else "is not written: nothing is there"
+            name = choices.short(path)
+            where = f"Written to {name}" if path in written else f"{name} {kept.get(path, other)}"
             say(f"\n{narrowed(shown, console.width) if console.is_terminal else shown}\n\n{where}")
     for line in campaign.failed():
         say(line)
@@ -168,25 +172,25 @@ def plan(arguments: argparse.Namespace) -> int:
     """Prints what would run, and with --gpus how long it would take."""
     forecast.check(arguments)
     campaign = _campaign(arguments, _wanted(arguments)[0])
-    settings = campaign.settings
-    print(f"recipe {settings.recipe}, scale {settings.scale}, {len(settings.seeds)} seed(s)\n")
+    print(f"{campaign.settings.title}\n")
     others = [spec for name, spec in TABLES.items() if name not in campaign.whole.tables]
-    print(campaign.whole.describe(Plan.of(others, settings), arguments.all))
+    print(campaign.whole.describe(Plan.of(others, campaign.settings), arguments.all))
     todo, cores = campaign.todo(), limits.cores()
     done = sum(campaign.store.done(run_) for run_ in campaign.whole.runs.values())
     lost = len(campaign.whole.runs.keys() - campaign.plan.runs.keys())
     print(f"\n{len(campaign.whole.runs)} runs: {done} done, {len(todo)} to do, {lost} that cannot be done here.")
     for what, seconds in (("All runs", campaign.whole.seconds()), ("Those to do", campaign.plan.seconds(todo))):
         print(f"{what}: about {lasting(seconds)} of one core, {lasting(seconds / cores)} on {cores} like {MACHINE}.")
-    print("\n".join([*campaign.impossible(anywhere=False), *forecast.forecast(arguments, campaign)]))
-    return 0
+    print("\n".join([*campaign.impossible(), *forecast.forecast(arguments, campaign)]))
+    return OK
 
 
 def status(arguments: argparse.Namespace) -> int:
     """Prints how far the runs of a table are."""
     campaign = _campaign(arguments, _wanted(arguments)[0])
+    print(f"{campaign.settings.title}\n")
     *lines, together = standing(campaign).lines(arguments.all)
-    print("\n".join([*lines, *campaign.impossible(), *campaign.failed(), together]))
+    print("\n".join([*lines, *campaign.whole.never(), *campaign.impossible(), *campaign.failed(), together]))
     return campaign.exit_code()
 
 
@@ -198,7 +202,7 @@ def show(arguments: argparse.Namespace) -> int:
         print("\n".join(about(record, store.records / f"{run_id}.json", brief=False)))
     else:
         print(f"{run_id}: no record yet\n{json.dumps(store.read_spec(run_id).spec(), indent=1)}")
-    return 0
+    return OK
 
 
 def render(arguments: argparse.Namespace) -> int:
@@ -209,16 +213,18 @@ def render(arguments: argparse.Namespace) -> int:
     root, as_published = campaign.store.root, Settings()  # the tables of settings show what recipe paper says
     texts = campaign.tables() | {file_of(root, name, as_published): render_settings(name) for name in fixed}
     texts |= campaign.index(texts)
+    kept = campaign.kept()
     if arguments.check:
         stale = [path for path, text in texts.items() if not path.exists() or path.read_text() != text]
         for path in stale:
             what = f"{choices.short(path)} is not what the records say for {campaign.settings.options}"
-            print(f"{what}; render it again, or ask for what it shows")
-        return 3 if stale else 0
+            print(f"{what}; {'ask' if path in kept else 'render it again, or ask'} for what it shows")
+        return MISSING if stale else OK
     for path, text in texts.items():
-        write_text(path, text)
-        print(choices.short(path))
-    return 0
+        if path not in kept:
+            write_text(path, text)
+        print(choices.short(path) + (f" {kept[path]}" if path in kept else ""))
+    return OK
 
 
 def figure(arguments: argparse.Namespace) -> int:
@@ -234,14 +240,14 @@ def data(arguments: argparse.Namespace) -> int:
         from benchmarks.datasets.check import overview
 
         print(overview(arguments.data))
-        return 0
+        return OK
     if not arguments.name:
         raise UsageError(f"which data set? {', '.join(catalog.DATASETS)}")
     name = known("data set", arguments.name, catalog.DATASETS)
     lengths = arguments.frames or recipes.frames_of(Settings(arguments.recipe), name)
     if arguments.action == "check":
         found = [_check(name, frames, arguments.data) for frames in lengths]
-        return 0 if all(found) else 3
+        return OK if all(found) else MISSING
     if not arguments.raw:
         raise UsageError(f"where are the downloaded files? bench.py data prepare {name} --raw PATH")
     from benchmarks.datasets.prepare import prepare
@@ -257,7 +263,7 @@ def data(arguments: argparse.Namespace) -> int:
                 jobs=arguments.jobs, say=lambda line: console.print(line, markup=False), watch=watch, **options,
             )  # fmt: skip
         good &= _check(name, frames, arguments.data, arguments.partial)
-    return 0 if good else 3
+    return OK if good else MISSING
 
 
 def _check(name: str, frames: int, folder: Path, partial: bool = False) -> bool:
@@ -271,25 +277,23 @@ def _check(name: str, frames: int, folder: Path, partial: bool = False) -> bool:
     report = check(name, frames, folder)
     print(report)
     picture = skeletons.draw(skeletons.recorded_page(name, frames, folder))
-    print(f"  picture: {choices.short(style.save(picture, folder / 'figures', f'{name}-{frames}')[0])}")
+    try:
+        where = choices.short(style.save(picture, folder / "figures", f"{name}-{frames}")[0])
+    except OSError as error:  # data that one may only read can be checked all the same
+        where = f"none: {error}"
+    print(f"  picture: {where}")
     return report.sound and (report.whole or partial)
 
 
 def profile(arguments: argparse.Namespace) -> int:
     """Measures how fast a part is, and writes a table, or two, named after this machine."""
     from benchmarks.throughput import kernel_page
-    from benchmarks.throughput.registry import measure
+    from benchmarks.throughput.registry import check, measure
 
+    check(arguments)
     if arguments.compare:
-        if arguments.profile != "kernels":
-            raise UsageError(f"--compare belongs to profile kernels, not to profile {arguments.profile}")
         print(kernel_page.compare(*arguments.compare))
-        return 0
-    parts = {"data": ("reading", "views"), "train": ("step", "pairs")}.get(arguments.profile, ())
-    if arguments.part and arguments.part not in parts:
-        raise UsageError(
-            f"--part {arguments.part}: profile {arguments.profile} has {' and '.join(parts) or 'no parts'}"
-        )
+        return OK
     for path in measure(arguments, _device(arguments.device), print):
         print(f"\n{path.read_text()}\nWritten to {choices.short(path)}")
-    return 0
+    return OK

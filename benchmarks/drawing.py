@@ -13,6 +13,7 @@ from benchmarks import choices
 from benchmarks.campaign import Campaign, find_run, root_of, scale_for
 from benchmarks.choices import UsageError
 from benchmarks.datasets import catalog
+from benchmarks.exits import FAILED, MISSING, OK
 from benchmarks.figures import FIGURES, Absent, Drawing, FigureSpec, style
 from benchmarks.names import known
 from benchmarks.pages.outcomes import last_line
@@ -22,11 +23,9 @@ from benchmarks.running.execute import Machine
 from benchmarks.runs import Data, Fuse, Run, label
 from benchmarks.tables import TABLES, Cell, TableSpec
 
-OK, MISSING, FAILED = 0, 3, 4
-
 
 def figure(arguments: argparse.Namespace, device: str, console: Console) -> int:
-    """Draws one figure; 0 when all that it shows was measured, 3 when something is missing, 4 when it failed."""
+    """Draws one figure; OK when all that it shows was measured, MISSING when something is, FAILED when it has."""
     spec = FIGURES[arguments.figure]
     if arguments.table and not spec.table:
         raise UsageError(f"figure {spec.id} is of no table; --table is for {_those('table')}")

@@ -16,11 +16,11 @@ from pathlib import Path
 
 def unwritable(path: Path, error: OSError) -> OSError:
     """One sentence: which file or folder cannot be written, why, and what to do about it."""
-    advice = "mend that and run the same command to go on, or choose another folder with --out DIR"
+    advice = "mend that and run the same command to go on, or choose another folder with --out DIR (data: --data DIR)"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         advice = "make space there, then run the same command to go on"
     elif error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-        advice = "make it writable, or choose another folder with --out DIR"
+        advice = "make it writable, or choose another folder with --out DIR (data: --data DIR)"
     return OSError(f"cannot write {path}: {error.strerror or error}; {advice}")
 
 

@@ -37,7 +37,7 @@ SUBMITTED = [each for each in OURS if "--slurm" in each.command]  # test_cluster
 # Minutes of measuring in seconds; tests/benchmarks/throughput looks at what is measured.
 SMALL = {
     "data": ["--files", "60"], "gru": ["--batch", "1", "--steps", "1"], "kernels": ["--seconds", "20"],
-    "overhead": ["--steps", "1"], "protocols": [], "train": ["--steps", "1"],
+    "overhead": ["--steps", "1"], "protocols": ["--scale", "smoke"], "train": ["--steps", "1", "--scale", "smoke"],
 }  # fmt: skip
 INVENTED = {"PATH/TO/FOLDER_OR_ARCHIVE": "irds", "FOLDER_OR_ARCHIVE": "irds", "PATH": "irds", "FILE": "rates.csv"}
 
@@ -81,7 +81,7 @@ def adapted(words: list[str], place: Path) -> list[str]:
         words += ["--partial"] if words[1] == "prepare" else []
         return [*words, "--data", str(place / f"data-{name}")]
     if command == "profile":
-        return [*words, *SMALL[words[1]], "--scale", "smoke", "--out", str(place / "out")]
+        return [*words, *SMALL[words[1]], "--out", str(place / "out")]
     if command == "completion" or (command == "show" and "RUN" not in words):  # of a record in the repository
         return words
     if command == "show":

@@ -23,6 +23,7 @@ from benchmarks.campaign import root_of
 from benchmarks.datasets import catalog, presence
 from benchmarks.doctor import checks
 from benchmarks.doctor.checks import Finding, Folder, Gpu, Partition, Place
+from benchmarks.exits import FAILED, OK
 from benchmarks.machine import limits
 from benchmarks.recipes import SCALES
 from benchmarks.records.claims import unlockable
@@ -53,7 +54,7 @@ def doctor(arguments: argparse.Namespace) -> int:
         console.print(f"not ready: {failed} FAIL, {warned} warn", markup=False)
     else:
         console.print(f"ready: nothing FAILs, {warned} warn" if warned else "all well", markup=False)
-    return 4 if failed else 0
+    return FAILED if failed else OK
 
 
 def lines(finding: Finding) -> list[str]:

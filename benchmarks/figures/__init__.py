@@ -1,6 +1,6 @@
 """Pictures of what is measured, as PNG and SVG: a function of the records (and, for two of them, of data and encoders).
 
-Adding a picture: one file with `draw`, one entry in FIGURES, one word in bench.py.
+Adding a picture: one file with `draw`, one entry in FIGURES, one word in benchmarks/arguments.py.
 """
 
 from __future__ import annotations

@@ -18,23 +18,30 @@ MEANINGS = {  # of accuracies, by the beginning of their name
     "best_knn": "KNN of k neighbours, of the encoder best-knn",
     "knn": "KNN of k neighbours, of the last encoder, or the one judged",
 }
+REST = {"history": "every epoch", "per_class": "every class", "points": "every point"}  # too long for a terminal
 
 
 def about(record: dict[str, Any], path: Path, brief: bool) -> Iterator[str]:
     """Lines about a run, from its record and where that is: how it ended, its metrics.
 
-    Unless `brief`, also spec, machine, code and traceback.
+    Unless `brief`, also traceback, data, machine, code and spec, and what else is in the record.
     """
     yield f"{record['run']}  {record.get('label', '')}  {record['status']}  {clock(record.get('seconds', 0.0))}"
     if record["status"] == "failed":
         yield "  " + (record.get("error") or last_line(record))
     yield from (f"  {line}" for line in metric_lines(record.get("metrics", {})))
+    where = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
     if brief:
-        yield f"  in {path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}"
+        yield f"  in {where}"
         return
     yield from (f"  {line}" for line in record.get("traceback", ()))
-    for key in ("parents", "environment", "code", "spec"):
+    yield f"finished: {record.get('finished', 'not recorded')}"
+    if "again" in record:
+        yield f"built on what was computed again, with other numbers than its record has: {', '.join(record['again'])}"
+    for key in ("data", "parents", "environment", "code", "spec"):
         yield f"{key}: {json.dumps(record.get(key), indent=1, ensure_ascii=False)}"
+    rest = " and ".join(words for key, words in REST.items() if record.get(key))
+    yield f"the whole record{', with ' * bool(rest)}{rest}: {where}"
 
 
 def metric_lines(metrics: Mapping[str, float]) -> list[str]:

@@ -14,12 +14,10 @@ from benchmarks.datasets import catalog
 from benchmarks.pages.differences import Difference, differences
 from benchmarks.pages.facts import facts, labels, mixture, preparation
 from benchmarks.pages.markdown import Footnotes, bullets, code, fill, pipe_table, signed
-from benchmarks.pages.outcomes import Outcome, Records, Summary, alike, count, outcomes, summary
+from benchmarks.pages.outcomes import Outcome, Records, alike, count, outcomes
 from benchmarks.recipes import Settings
 from benchmarks.tables.base import Skip, TableSpec
 from benchmarks.tables.paper import PaperTable, paper
-
-__all__ = ["Summary", "render_table", "summary"]
 
 ABSENT, FAILED, SKIPPED, EMPTY, QUOTED = "·", "✗", "n/a", "–", "†"
 NOISE = "noise"

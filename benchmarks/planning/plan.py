@@ -81,6 +81,10 @@ class Plan:
             if isinstance(cell.runs, Skip)
         }
 
+    def never(self) -> list[str]:
+        """Why cells have no run, a line for every reason: of a plan of whole tables, what no machine can measure."""
+        return [f"n/a in {count} cells: {reason}" for reason, count in Counter(self.skips().values()).items()]
+
     def todo(self, store: Store, retry_failed: bool = False) -> list[Run]:
         """What to execute, in order: runs without a result, and those whose product one of them reads.
 
@@ -114,9 +118,7 @@ class Plan:
         also = {run_id: others.users[run_id] for run_id in self.runs if others and run_id in others.users}
         if also:
             lines += [f"{len(also)} of these runs serve other tables too:", *self._shared(also, every)]
-        reasons = Counter(self.skips().values())
-        lines += [f"n/a in {count} cells: {reason}" for reason, count in reasons.items()]
-        return "\n".join(lines)
+        return "\n".join([*lines, *self.never()])
 
     def _by_table(self) -> str:
         """A line for every table, what all cells would need alone, and what is needed as runs are shared."""

@@ -27,15 +27,27 @@ class Settings:
         return None if self.scale == "full" else self.scale
 
     @property
+    def title(self) -> str:
+        """What they are, in a line for people."""
+        return f"recipe {self.recipe}, scale {self.scale}, {len(self.seeds)} seed(s)"
+
+    @property
+    def changes(self) -> list[str]:
+        """The words of --set, key=value; several numbers have commas between."""
+        return [
+            f"{key}={','.join(map(str, value)) if isinstance(value, tuple) else value}" for key, value in self.overrides
+        ]
+
+    @property
     def words(self) -> list[str]:
         """What a file's name says of them: another recipe than `paper`, and what --set changed."""
-        changed = [re.sub(r"[^\w.=-]", "-", f"{key}={value}") for key, value in self.overrides]
+        changed = [re.sub(r"[^\w.=-]", "-", word) for word in self.changes]
         return [*([] if self.recipe == "paper" else [self.recipe]), *changed]
 
     @property
     def options(self) -> str:
         """The words of the command line that ask for them."""
-        changed = "".join(f" --set {shlex.quote(f'{key}={value}')}" for key, value in self.overrides)
+        changed = "".join(f" --set {shlex.quote(word)}" for word in self.changes)
         return f"--scale {self.scale} --recipe {self.recipe} --seeds {len(self.seeds)}{changed}"
 
     @cached_property

@@ -1,8 +1,8 @@
 """The paper's tables as cells that name runs.
 
 A table never computes and never reads a record: it says which run and which metric each cell shows. The paper's
-number for a cell is in paper.toml under the same row and column. Adding a table: one file with a `SPEC`, one line in
-TABLES, one block in paper.toml.
+number for a cell is in paper.toml under the same row and column. Adding a table: one file with a `SPEC`, two words
+here, one in benchmarks/arguments.py and, where there are numbers of a paper, a block in paper.toml.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from benchmarks.names import known
 FILE = Path(__file__).with_name("paper.toml")
 EMPTY = "-"
 # A number, and behind it the difference from the baseline: signed, or a bare 0.
-_CELL = re.compile(r"(\d+(?:\.\d+)?)(?:([+-]\d+\.\d+)| (0))?")
+_CELL = re.compile(r"(\d+(?:\.\d+)?)(?:[+-]\d+\.\d+| 0)?")
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,7 @@ class PaperTable:
 
     def value(self, row: str, column: str) -> float | None:
         """The number in percent, without the printed difference; None for an empty cell."""
-        return _parse(self.printed(row, column))[0]
-
-    def difference(self, row: str, column: str) -> float | None:
-        """The difference printed behind the number, None where there is none."""
-        return _parse(self.printed(row, column))[1]
+        return _parse(self.printed(row, column))
 
 
 @dataclass(frozen=True)
@@ -62,15 +58,13 @@ class PaperSettings:
     values: Mapping[str, str]
 
 
-def _parse(printed: str) -> tuple[float | None, float | None]:
+def _parse(printed: str) -> float | None:
     if printed == EMPTY:
-        return None, None
+        return None
     match = _CELL.fullmatch(printed)
     if match is None:
         raise ValueError(f"paper.toml: {printed!r} is neither {EMPTY!r} nor a number such as '72.0' or '72.0+3.7'")
-    number, signed, zero = match.groups()
-    behind = signed or zero
-    return float(number), None if behind is None else float(behind)
+    return float(match[1])
 
 
 @cache

@@ -1,7 +1,7 @@
 """How fast evaluation is against its plain forms, in one run; how it grows with the data set; a step of finetuning.
 
-Why: 282 evaluations follow 114 pretrainings. The forms take turns, so that a busy machine slows all of them, and must
-agree before they are timed.
+Why: the tables have more than twice as many evaluations as pretrainings. The forms take turns, so that a busy machine
+slows all of them, and must agree before they are timed.
 """
 
 from __future__ import annotations

@@ -7,9 +7,43 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from benchmarks.choices import UsageError
 from benchmarks.machine import hardware, limits
 from benchmarks.recipes import Settings
 from benchmarks.throughput import clock, data, evaluation, gru, hours, kernels, overhead, step, step_page, train, views
+
+# Which options a profile, or a part of one, heeds besides --out.
+HEEDS: dict[tuple[str, str | None], set[str]] = {
+    ("data", "reading"): {"raw", "files", "jobs"},
+    ("data", "views"): {"device"},
+    ("gru", None): {"batch", "steps", "device"},
+    ("kernels", None): {"seconds", "compare", "device"},
+    ("overhead", None): {"jobs", "steps"},
+    ("protocols", None): {"scale", "samples", "steps", "device"},
+    ("train", "step"): {"steps", "device"},
+    ("train", "pairs"): {"scale", "recipe", "batch", "steps", "device"},
+}
+USUAL = {"recipe": "paper", "device": "auto"}  # of options that have a value when they are not given
+
+
+def check(arguments: argparse.Namespace) -> None:
+    """Refuses what the profile would ignore.
+
+    Raises:
+        UsageError: for a part or a scale that it does not have, or an option that it does not heed.
+    """
+    name, part = arguments.profile, arguments.part
+    parts = [each for profile, each in HEEDS if profile == name and each]
+    if part and part not in parts:
+        raise UsageError(f"--part {part}: profile {name} has {' and '.join(parts) or 'no parts'}")
+    heeded = set().union(*(HEEDS[key] for key in HEEDS if key[0] == name and part in (None, key[1])))
+    for option in sorted(set().union(*HEEDS.values()) - heeded):
+        if getattr(arguments, option) != USUAL.get(option):
+            others = [f"{key[0]} --part {key[1]}" if key[1] else key[0] for key in HEEDS if option in HEEDS[key]]
+            what = f"{name} --part {part}" if part else name
+            raise UsageError(f"--{option} belongs to profile {', '.join(others)}, not to profile {what}")
+    if name == "protocols" and arguments.scale == "demo":
+        raise UsageError("--scale demo: profile protocols has full and smoke")
 
 
 def measure(arguments: argparse.Namespace, device: str, say: Callable[[str], None]) -> Iterator[Path]:
@@ -19,7 +53,7 @@ def measure(arguments: argparse.Namespace, device: str, say: Callable[[str], Non
     match arguments.profile:
         case "data":
             if arguments.part != "views":
-                yield data.profile(arguments.raw, arguments.files, arguments.jobs or cores, out, say)
+                yield data.profile(arguments.raw, arguments.files or 2400, arguments.jobs or cores, out, say)
             if arguments.part != "reading":
                 yield views.profile(device, cores, out, say)
         case "gru":
@@ -34,7 +68,7 @@ def measure(arguments: argparse.Namespace, device: str, say: Callable[[str], Non
             sizes = replace(default, **{name: value for name, value in given.items() if value})
             yield evaluation.profile(sizes, device, cores, out, say)
         case "train":
-            scale = "full" if arguments.scale == "auto" else arguments.scale
+            scale = arguments.scale or "full"
             batch = arguments.batch or (train.CPU_BATCH if device == "cpu" and scale == "full" else None)
             settings = Settings(arguments.recipe, scale, overrides=(("batch", batch),) if batch else ())
             if arguments.part != "pairs":

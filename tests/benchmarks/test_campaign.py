@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+import bench
 from benchmarks import campaign as campaigns
 from benchmarks.campaign import Campaign
 from benchmarks.datasets import store as prepared
@@ -84,5 +85,69 @@ def test_a_failed_run_is_told_with_what_to_do(tmp_path: Path) -> None:
     run = next(iter(campaign.plan.runs))
     campaign.store.write_record({"run": run, "status": "failed", "error": "e", "seconds": 1.0, "label": ""})
     assert campaign.failed() == [
-        f"Failed runs are left alone: --retry-failed tries them again, `bench.py show {run}` says what it was."
+        f"Failed runs are left alone: --retry-failed tries them again, `bench.py show {run} --out {tmp_path}` says "
+        "what it was."
     ]
+    assert bench.main(["show", run, "--out", str(tmp_path)]) == bench.OK
+
+
+def measured(out: Path, table: str, settings: Settings) -> Campaign:
+    """A table of which every run has a record."""
+    campaign = Campaign([TABLES[table]], settings, out, out)
+    campaign.store.prepare()
+    for run_id in campaign.whole.runs:
+        record = {"run": run_id, "status": "ok", "metrics": {"top1": 0.5, "knn": 0.5}, "seconds": 1.0}
+        campaign.store.write_record(record)
+    return campaign
+
+
+def test_a_page_is_not_replaced_by_one_of_fewer_seeds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nor by `run`, nor by `render`; one of as many is, and one of which nothing more was measured."""
+    three = measured(tmp_path, "7", Settings(scale="smoke", seeds=(0, 1, 2)))
+    (path,) = three.write()
+    page = path.read_text()
+    assert "n = 3" in page
+    words = ["--table", "7", "--scale", "smoke", "--out", str(tmp_path)]
+    for command in ("run", "render"):
+        assert bench.main([command, *words]) == bench.OK
+        said = capsys.readouterr().out
+        assert f"{path} shows 3 seeds and stays as it is: --seeds 3 writes it; to have 1 there, remove it first" in said
+        assert "Written to" not in said
+        assert path.read_text() == page
+    assert bench.main(["render", *words, "--check"]) == bench.MISSING
+    assert "--seeds 1; ask for what it shows" in capsys.readouterr().out
+    path.write_text(page + "by hand")
+    assert bench.main(["render", *words, "--seeds", "3"]) == bench.OK
+    assert path.read_text() == page
+    (path,) = measured(tmp_path / "one", "7", Settings(scale="smoke")).write()
+    assert bench.main(["render", *words, "--seeds", "3", "--out", str(tmp_path / "one")]) == bench.OK
+    assert "n = 3" in path.read_text()
+    assert bench.main(["run", *words, "--out", str(tmp_path / "one")]) == bench.OK
+    assert "n = 3" not in path.read_text(), "nothing of the other seeds was measured"
+
+
+def test_what_no_machine_can_measure_is_not_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is n/a, said in other words than what this machine lacks; a table of nothing else is not complete."""
+    measured(tmp_path, "17", Settings(scale="smoke", overrides=(("out", 24),)))
+    words = ["status", "--scale", "smoke", "--out", str(tmp_path), "--table"]
+    assert bench.main([*words, "17", "--set", "out=24"]) == bench.OK
+    said = capsys.readouterr().out
+    assert "n/a in 4 cells: SkeAttnCLR's 16 attention heads do not divide the width 24" in said
+    assert "here" not in said
+    assert bench.main([*words, "17", "--set", "out=48"]) == bench.MISSING
+    assert bench.main([*words, "7", "--set", "heads=3"]) == bench.MISSING
+
+
+def test_a_page_that_does_not_exist_does_not_stay(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--table", "7", "--scale", "full", "--out", str(tmp_path / "out"), "--data", str(tmp_path)]
+    assert bench.main(words) == bench.MISSING
+    said = capsys.readouterr().out
+    assert "table-7.md is not written: nothing is there" in said
+    assert "stays as it is" not in said
+    assert not (tmp_path / "out").exists()
+    path = tmp_path / "out" / "tables" / "table-7.md"
+    path.parent.mkdir(parents=True)
+    path.write_text("by hand")
+    assert bench.main(words) == bench.MISSING
+    assert f"{path} stays as it is" in capsys.readouterr().out
+    assert path.read_text() == "by hand"

@@ -50,6 +50,15 @@ def test_every_table_has_its_line_and_shared_runs_count_once(tmp_path: Path) -> 
     assert max(map(len, (head, *rows))) <= 80
 
 
+def test_its_scale_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`auto` is demo until data are prepared; the counts of one scale look like those of another."""
+    words = ["--table", "7", "--out", str(tmp_path), "--data", str(tmp_path), "--seeds", "2"]
+    for more, scale in (([], "demo"), (["--scale", "full"], "full")):
+        assert bench.main(["status", *words, *more]) == bench.MISSING
+        first, empty, *_ = capsys.readouterr().out.splitlines()
+        assert (first, empty) == (f"recipe paper, scale {scale}, 2 seed(s)", "")
+
+
 def test_a_few_failed_runs_have_a_line_each(campaign: Campaign) -> None:
     failed = fail(campaign, *["ValueError: no"] * SHOWN)
     *lines, last = runs(campaign)

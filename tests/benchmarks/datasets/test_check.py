@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import bench
 from benchmarks.datasets import store
 from benchmarks.datasets.check import check
 from benchmarks.digest import digest
@@ -43,6 +45,23 @@ def test_counts_missing_names_lengths_and_persons(tmp_path: Path) -> None:
     assert re.search(r" 8 {2}#{40} 3$", text, re.MULTILINE)
     assert "clips with two people: 66.7 %" in text
     assert "left out: 0" in text
+
+
+def test_data_that_one_may_only_read_are_checked_without_a_picture(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(tmp_path)
+    words = ["data", "check", "ntu60", "--frames", "8", "--data", str(tmp_path)]
+    assert bench.main(words) == bench.MISSING, "clips are"
+    usual = capsys.readouterr().out
+    assert f"  picture: {tmp_path / 'figures' / 'ntu60-8.png'}\n" in usual
+    shutil.rmtree(tmp_path / "figures")
+    (tmp_path / "figures").touch()  # in the place of the folder
+    assert bench.main(words) == bench.MISSING
+    said = capsys.readouterr().out
+    assert said.partition("  picture: ")[0] == usual.partition("  picture: ")[0]
+    assert f"  picture: none: cannot write {tmp_path / 'figures' / 'ntu60-8.png'}: " in said
+    assert "--data DIR" in said
 
 
 def test_what_was_left_out_is_named(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.pages.outcomes import Summary
-from benchmarks.pages.render import render_table, summary
+from benchmarks.pages.outcomes import Summary, summary
+from benchmarks.pages.render import render_table
 from benchmarks.recipes import Settings
 from benchmarks.tables import TABLES, Skip, TableSpec
 from tests.benchmarks.pages import rendering

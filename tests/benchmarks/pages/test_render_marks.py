@@ -10,8 +10,8 @@ import pytest
 
 from benchmarks.pages.markdown import MOST, Footnotes
 from benchmarks.pages.one import metric_lines
-from benchmarks.pages.outcomes import Summary, alike
-from benchmarks.pages.render import render_table, summary
+from benchmarks.pages.outcomes import Summary, alike, summary
+from benchmarks.pages.render import render_table
 from benchmarks.tables import TABLES, Skip, TableSpec
 from tests.benchmarks.pages import rendering
 from tests.benchmarks.pages.rendering import DEMO, ONE, THREE, all_done, failed, grid, ok, runs_of, shown

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any, Literal
 
 import pytest
 
-from benchmarks import choices, recipes
+from benchmarks import arguments, choices, recipes
 from benchmarks.planning.plan import Plan
 from benchmarks.recipes import Settings
 from benchmarks.recipes.fields import taken, takes
@@ -56,3 +57,22 @@ def test_which_type_takes_which_value(hint: Any, value: Any, expected: bool) -> 
 def test_what_a_config_takes_is_of_its_types() -> None:
     found = taken(SkeAttnCLR.Config(), (("lam", 4), ("heads", "own"), ("classes", 3), ("width", 8)))
     assert repr(found) == "{'lam': 4.0}"
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "mix_parts=2,3", "tau=1e-05", "tau=2", "queue=64", "opposition=true", "opposition=False", "heads=4",
+        "heads=shared", "momentum_schedule=constant", "graph=agcn", "epochs=0", "finetune_lr=0.1",
+    ],
+)  # fmt: skip
+def test_what_a_page_prints_asks_for_the_same_settings(word: str) -> None:
+    """Of every kind: the command above a table, typed as it stands, gives the same values of the same types."""
+    settings = Settings(overrides=choices.overrides([word]))
+    asked = arguments.parser().parse_args(["render", "--table", "7", *shlex.split(settings.options)])
+    assert repr(choices.overrides(asked.set)) == repr(settings.overrides)
+    assert (asked.scale, asked.recipe, asked.seeds) == ("full", "paper", 1)
+
+
+def test_the_file_of_a_table_with_several_numbers() -> None:
+    assert Settings(overrides=(("mix_parts", (2, 3)),)).words == ["mix_parts=2-3"]

@@ -74,6 +74,27 @@ def test_without_numbers_or_profile(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "Simulated" not in plan(capsys, tmp_path)
 
 
+def test_the_picture_is_no_result(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    render = ("render", "--table", "7", "--scale", "full", "--out", str(tmp_path))
+    assert say(capsys, *render)[0] == bench.OK
+    assert "Picture: " in plan(capsys, tmp_path, "--gpus", "8")
+    assert list((tmp_path / "figures").glob("schedule-7.*"))
+    assert say(capsys, *render, "--check") == (bench.OK, "")
+
+
+def test_what_was_simulated_is_told_where_nothing_can_be_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    (tmp_path / "figures").touch()  # in the place of the folder
+    text = plan(capsys, tmp_path, "--gpus", "8")
+    assert list(rows(text)) == [8]
+    assert f"cannot write {tmp_path / 'figures' / 'schedule-7.png'}" in text
+    picture = Path(text.partition("Picture: ")[2].partition("\n")[0])
+    assert picture.name == "schedule-7.png"
+    assert picture.stat().st_size > 1000
+
+
 def test_what_has_a_result_is_not_simulated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store = Store(tmp_path)
     store.prepare()

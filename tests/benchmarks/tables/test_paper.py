@@ -6,6 +6,7 @@ must not be mended here by accident or blamed on our transcription.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,6 +31,12 @@ def _cells(table: PaperTable) -> Iterator[tuple[str, str]]:
 
 def _filled(table: PaperTable) -> list[tuple[str, str]]:
     return [cell for cell in _cells(table) if table.value(*cell) is not None]
+
+
+def _difference(table: PaperTable, row: str, column: str) -> float | None:
+    """What is printed behind the number."""
+    found = re.fullmatch(r"[\d.]+([+-][\d.]+| 0)", table.printed(row, column))
+    return float(found[1]) if found else None
 
 
 def test_tables_are_those_of_the_paper() -> None:
@@ -67,7 +74,7 @@ def test_printed_differences_follow_from_the_numbers_but_for_known_slips() -> No
     for table in RESULTS:
         here = paper(table)
         for row, column in _cells(here):
-            printed, value = here.difference(row, column), here.value(row, column)
+            printed, value = _difference(here, row, column), here.value(row, column)
             if printed is None or value is None:
                 continue
             stream = row.split("/")[1]
@@ -85,9 +92,9 @@ def test_spot_checks() -> None:
     one = paper("1")
     assert one.printed("Ours/J", "NTU-60 xview") == "86.1+9.7"
     assert one.value("Ours/J", "NTU-60 xview") == 86.1
-    assert one.difference("Baseline*/B", "NTU-60 xsub") == -3.4
+    assert _difference(one, "Baseline*/B", "NTU-60 xsub") == -3.4
     assert one.printed("Baseline*/3S", "NTU-60 xview") == "79.8 0"
-    assert (one.value("Baseline*/3S", "NTU-60 xview"), one.difference("Baseline*/3S", "NTU-60 xview")) == (
+    assert (one.value("Baseline*/3S", "NTU-60 xview"), _difference(one, "Baseline*/3S", "NTU-60 xview")) == (
         79.8,
         0,
     )
