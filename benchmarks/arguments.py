@@ -251,7 +251,8 @@ def _profile(profile: Parser) -> None:
                          help="measure this alone: reading or views of data, step (SkeAttnCLR's against the plain one) "
                          "or pairs (of methods and backbones) of train (default: both)")  # fmt: skip
     profile.add_argument("--scale", choices=("smoke", "demo", "full"),
-                         help="sizes of train's pairs, or of protocols, which has no demo (default full)")  # fmt: skip
+                         help="sizes of train, whose step is the same at demo and smoke, or of protocols, which has no "
+                         "demo (default full)")  # fmt: skip
     profile.add_argument("--raw", type=Path, metavar="DIR", help="data: recorded .skeleton files (default: made here)")
     profile.add_argument("--files", type=quantities.positive, metavar="N", help="data: how many (default 2400)")
     profile.add_argument("--batch", type=quantities.positive, metavar="N",

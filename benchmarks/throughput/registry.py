@@ -20,7 +20,7 @@ HEEDS: dict[tuple[str, str | None], set[str]] = {
     ("kernels", None): {"seconds", "compare", "device"},
     ("overhead", None): {"jobs", "steps"},
     ("protocols", None): {"scale", "samples", "steps", "device"},
-    ("train", "step"): {"steps", "device"},
+    ("train", "step"): {"scale", "steps", "device"},
     ("train", "pairs"): {"scale", "recipe", "batch", "steps", "device"},
 }
 USUAL = {"recipe": "paper", "device": "auto"}  # of options that have a value when they are not given
@@ -72,7 +72,7 @@ def measure(arguments: argparse.Namespace, device: str, say: Callable[[str], Non
             batch = arguments.batch or (train.CPU_BATCH if device == "cpu" and scale == "full" else None)
             settings = Settings(arguments.recipe, scale, overrides=(("batch", batch),) if batch else ())
             if arguments.part != "pairs":
-                sizes = step.SMOKE if scale == "smoke" else step.full(device)
+                sizes = step.full(device) if scale == "full" else step.SMOKE
                 yield from step_page.profile(sizes, device, arguments.steps or 5, out, say)
             if arguments.part != "step":
                 page = train.profile(settings, device, arguments.steps or 2, cores, out, say)

@@ -13,7 +13,7 @@ import torch
 from benchmarks.machine import hardware
 from benchmarks.throughput.operations import KINDS, OTHER
 from benchmarks.throughput.page import write
-from benchmarks.throughput.step import AGREE, OURS, PLAIN, Size, Sizes, alone, compare, grow, shares
+from benchmarks.throughput.step import AGREE, OURS, PLAIN, SMOKE, Size, Sizes, alone, compare, grow, shares
 
 
 def line(what: str, size: Size, form: str, seconds: list[float], base: list[float] | None, memory: float) -> Any:
@@ -39,6 +39,7 @@ def line(what: str, size: Size, form: str, seconds: list[float], base: list[floa
 def profile(sizes: Sizes, device: str, rounds: int, out: Path, say: Callable[[str], None]) -> Iterator[Path]:
     """Measures; writes `out/step-<machine>` and `out/operations-<machine>`, .md and .csv; gives the pages."""
     threads, name = 1, hardware.name(device)
+    command = f"python bench.py profile train --part step{' --scale smoke' * (sizes is SMOKE)}"
     rows: list[Any] = []
     absent: list[str] = []
     for size in sizes.forms:
@@ -58,7 +59,7 @@ def profile(sizes: Sizes, device: str, rounds: int, out: Path, say: Callable[[st
             say(f"{what}: {size}: {rows[-1]['step, ms']} ms")
     system = "one thread, as in a run; " if device == "cpu" else ""
     text = (
-        f"`python bench.py profile train --part step` on {name}, {system}PyTorch {torch.__version__}: a whole step of "
+        f"`{command}` on {name}, {system}PyTorch {torch.__version__}: a whole step of "
         "SkeAttnCLR on ST-GCN, all else as in the paper, two persons: views, loss, backward pass, optimiser, momentum "
         f"encoder, queue. Forms: {rounds} rounds after one that warms up, in turn, medians; the ratio is the median of "
         "the ratios round by round. Plain is the releases' way (benchmarks/throughput/plain_step.py); without dropout "
@@ -83,7 +84,7 @@ def profile(sizes: Sizes, device: str, rounds: int, out: Path, say: Callable[[st
         for kind in [*KINDS, OTHER]
     )
     text = (
-        f"`python bench.py profile train --part step` on {name}, {system}PyTorch {torch.__version__}: time by kind of "
+        f"`{command}` on {name}, {system}PyTorch {torch.__version__}: time by kind of "
         f"operation in one step as torch.profiler counts it, which slows small operations; see step-{name}.md for what "
         "a step takes. NumPy's part of the plain views is not among them."
     )

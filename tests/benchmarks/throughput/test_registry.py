@@ -45,7 +45,10 @@ def test_what_is_not_heeded_is_refused(name: str, part: str | None) -> None:
 @pytest.mark.parametrize(
     ("words", "answer"),
     [
-        (["gru", "--scale", "smoke"], "--scale belongs to profile protocols, train --part pairs, not to profile gru"),
+        (
+            ["gru", "--scale", "smoke"],
+            "--scale belongs to profile protocols, train --part step, train --part",
+        ),
         (["train", "--part", "step", "--batch", "4"], "gru, train --part pairs, not to profile train --part step"),
         (["kernels", "--recipe", "official"], "--recipe belongs to profile train --part pairs"),
         (["protocols", "--scale", "demo"], "--scale demo: profile protocols has full and smoke"),

@@ -72,5 +72,5 @@ def test_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert steps["peak memory, GB"].notna().tolist() == [False] * 3 + [True] * 2
     assert kinds["ours, share"].to_numpy().sum() == pytest.approx(1, abs=0.01)
     assert kinds.set_index("operations").loc["convolution", "plain, ms"] > 0
-    assert "`python bench.py profile train --part step` on " in pages[0].read_text()
+    assert "`python bench.py profile train --part step --scale smoke` on " in pages[0].read_text()
     assert len(said) == 5
