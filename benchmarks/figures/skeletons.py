@@ -1,7 +1,8 @@
 """Pictures of what is measured: skeletons over time, so that a person can believe (or doubt) the data.
 
 Why it exists: a wrong joint order, a mirrored axis or a lost body never shows up in an accuracy, but at once
-in a stick figure. Every file is byte-identical for the same input: no dates, no random ids, no global plot state.
+in a stick figure. Every file is byte-identical for the same input and version of matplotlib: no dates, no random ids,
+no global plot state.
 """
 
 from __future__ import annotations
