@@ -93,7 +93,7 @@ def settings(extra: dict[str, str] | None = None) -> AbstractContextManager[None
 
 
 def save(figure: Figure, out: Path, stem: str) -> list[Path]:
-    """Writes `out/stem.png` and `out/stem.svg` atomically, the same bytes for the same figure and matplotlib. Creates `out`."""
+    """Writes `out/stem.png` and `out/stem.svg` atomically, the same bytes for the same figure; creates `out`."""
     files = [out / f"{stem}.png", out / f"{stem}.svg"]
     with settings({"svg.hashsalt": stem, "svg.fonttype": "path"}):
         with replacing(files[0]) as temporary, temporary.open("wb") as file:
