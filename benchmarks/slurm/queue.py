@@ -159,9 +159,9 @@ class Attempt(NamedTuple):
     preempted: bool = False
 
 
-def attempt(job: str) -> Attempt:
-    """Asks scontrol about a running job."""
-    told = dict(re.findall(r"(\w+)=(\S+)", ask("scontrol", "--oneliner", "show", "job", job)))
+def attempt(shown: str) -> Attempt:
+    """What `scontrol --oneliner show job` says of a running job; of nothing, a first attempt without a limit."""
+    told = dict(re.findall(r"(\w+)=(\S+)", shown))
     try:
         end = datetime.fromisoformat(told["EndTime"]).timestamp()
     except (KeyError, ValueError):  # "Unknown": no limit
