@@ -83,7 +83,7 @@ class Batch:
                 *request.setup,
                 *(f"export {variable}=1" for variable in THREADS),
                 f"cd {folder}",
-                f"export PYTHONPATH={folder}",
+                f'export PYTHONPATH={folder}"${{PYTHONPATH:+:$PYTHONPATH}}"',
                 *BEFORE,
             ],
             slurm_teardown=[*AFTER],
