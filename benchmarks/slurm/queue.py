@@ -115,18 +115,17 @@ def ask(*words: str, patience: float = PATIENCE) -> str:
 
 
 def look(root: Path) -> Queue:
-    """Asks squeue; without an array below `root` nobody is asked.
+    """Asks squeue for the arrays below `root`, whoever submitted them; without one, nobody is asked.
 
     Raises:
         ClusterError: when squeue does not answer.
     """
-    if not (root / "slurm").is_dir():
+    names = ",".join(path.parent.name for path in (root / "slurm").glob("*/array.json"))
+    if not names:
         return Queue()
     jobs, submissions = [], {}
-    for line in ask("squeue", "--me", "--array", "--noheader", "--format=%F|%K|%T|%r|%j").splitlines():
+    for line in ask("squeue", f"--name={names}", "--array", "--noheader", "--format=%F|%K|%T|%r|%j").splitlines():
         number, index, state, reason, name = line.split("|", 4)
-        if not (folder_of(root, name) / "array.json").is_file():
-            continue
         submissions.setdefault(name, Submission.read(root, name))
         single = not index.isdigit()
         jobs.append(Job(number if single else f"{number}_{index}", name, 0 if single else int(index), state, reason))

@@ -24,6 +24,7 @@ from benchmarks.slurm.cluster import Cluster, ClusterError
 from benchmarks.slurm.queue import NEVER, Job, Queue, Submission, ask, look, most_tasks
 from benchmarks.slurm.sbatch import Batch
 from benchmarks.slurm.snapshot import take
+from protocols.files import unwritable
 
 Say = Callable[[str], None]
 
@@ -42,7 +43,6 @@ def submit(
     _quotable(root.resolve())
     ask("sbatch", "--version")
     campaign.store.prepare()
-    (root / "slurm").mkdir(exist_ok=True)
     with _alone(root, say):
         queue = _with_orphans(look(root), campaign)
         jobs = {run_id: job.id for run_id, job in queue.by_run.items()}
@@ -135,7 +135,13 @@ def _send(batches: list[Batch], machine: Machine, tables: tuple[dict[str, Any], 
 @contextlib.contextmanager
 def _alone(root: Path, say: Say) -> Iterator[None]:
     """Two people who submit at once do it one after the other; the second finds all of it queued."""
-    with (root / "slurm" / "lock").open("w") as file:
+    lock = root / "slurm" / "lock"
+    try:
+        lock.parent.mkdir(exist_ok=True)
+        opened = lock.open("w")
+    except OSError as error:
+        raise unwritable(lock, error) from error
+    with opened as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

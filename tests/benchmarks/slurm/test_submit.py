@@ -177,3 +177,9 @@ def test_a_dry_run_submits_nothing(slurm: Slurm, monkeypatch: pytest.MonkeyPatch
     assert slurm.jobs == []
     assert not list(slurm.root.glob("smoke/runs/*"))
     assert sum("#SBATCH CODE" in line for line in slurm.said) == 3
+
+
+def test_a_lock_that_cannot_be_written_says_what_to_do(slurm: Slurm) -> None:
+    (slurm.root / "smoke" / "slurm" / "lock").mkdir(parents=True)
+    with pytest.raises(OSError, match=r"^cannot write .*lock: Is a directory; mend that and run the same command"):
+        slurm.submit("7")
