@@ -61,7 +61,7 @@ def submit(
         _judge(batches, cluster, root)
         if dry_run:
             for batch in batches:
-                say(f"\n{_described(batch.array)}\n{batch.script(root)}")
+                say(f"\n{_described(batch)}\n{batch.script(root)}")
             return waiting
         for run in todo:
             campaign.store.write_spec(run)
@@ -129,7 +129,7 @@ def _send(batches: list[Batch], machine: Machine, tables: tuple[dict[str, Any], 
                 f"{len(numbers)} of {len(batches)} arrays are submitted, then {error}\nRun the same command again "
                 "when that is mended: what is queued is not submitted twice"
             ) from error
-        say(f"{numbers[batch.name]:>10}  {_described(array)}")
+        say(f"{numbers[batch.name]:>10}  {_described(batch)}")
 
 
 @contextlib.contextmanager
@@ -205,9 +205,11 @@ def _batches(cluster: Cluster, arrays: list[Array], code: str) -> list[Batch]:
     return batches
 
 
-def _described(array: Array) -> str:
+def _described(batch: Batch) -> str:
+    array = batch.array
     count, runs = len(array.tasks), len(list(array.runs))
     words = f"{array.stage:8}  {count} task{'s' if count > 1 else ''}, {runs} run{'s' if runs != 1 else ''}"
+    words += f" on {batch.request.device}"
     if array.follows:
         return f"{words}, each task after its pretraining"
     return f"{words}, after all others, then the tables" if array.stage == "fuse" else words
