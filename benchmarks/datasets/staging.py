@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import fcntl
 import json
 import os
 import secrets
@@ -49,21 +50,30 @@ def staged(folder: Path, token: str) -> Iterator[Path]:
             folder.parent.mkdir(parents=True, exist_ok=True)
             _remove_others(folder, partial)
             ours = held.enter_context(_claim(partial))
-            partial.mkdir(exist_ok=True)
+            if ours:
+                partial.mkdir(exist_ok=True)
         except OSError as error:
-            cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
             advice = "choose, with --data, a folder that you can write to, on a file system that has flock"
-            raise OSError(f"cannot write the data set {folder}: {cause.strerror}; {advice}") from error
+            raise OSError(f"cannot write the data set {folder}: {error.strerror}; {advice}") from error
         if not ours:
             raise OSError(f"{folder} is being prepared by another process from the same files; wait for it")
         yield partial
 
 
-def _claim(partial: Path) -> contextlib.AbstractContextManager[bool]:
+@contextlib.contextmanager
+def _claim(partial: Path) -> Iterator[bool]:
     """Yields whether a hidden folder, which need not exist, is now ours alone."""
-    from benchmarks.records.claims import claim  # brings torch, which processes that load clips do without
-
-    return claim(partial.with_suffix(".lock"))
+    path = partial.with_suffix(".lock")
+    with path.open("a+") as file:
+        ours = False
+        with contextlib.suppress(BlockingIOError, PermissionError, FileNotFoundError):  # others have it, or just had
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            ours = path.stat().st_ino == os.fstat(file.fileno()).st_ino
+        try:
+            yield ours
+        finally:
+            if ours:
+                path.unlink(missing_ok=True)
 
 
 def _remove_others(folder: Path, own: Path) -> None:
