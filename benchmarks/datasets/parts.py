@@ -136,9 +136,8 @@ def _reserve(array: Path, size: int) -> None:
         shutil.rmtree(array.parent)
         free = shutil.disk_usage(array.parent.parent).free
         raise OSError(
-            error.errno,
             f"no room for the prepared data set: it needs {size / 1e6:,.1f} MB in {array.parent.parent}, "
-            f"{free / 1e6:,.1f} MB are free ({error.strerror}); make room, or choose another place with --data",
+            f"{free / 1e6:,.1f} MB are free ({error.strerror}); make room, or choose another place with --data"
         ) from error
     os.close(handle)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import errno
 import fcntl
 import json
 import os
@@ -41,27 +40,40 @@ def staged(folder: Path, token: str) -> Iterator[Path]:
     """The hidden folder in which the data set `folder` is written under the name `token`, locked for this process.
 
     It holds what an earlier write with the same token left. Leavings of other tokens are removed. On the way out
-    the lock is released; the folder stays unless `publish` gave it its final name.
+    the lock is released; the folder stays unless `publish` gave it its final name. The lock is a file beside it:
+    NFS has no locks of folders, and removes no folder in which a file is open.
     Raises OSError, with advice, when it cannot be created or when a living process has it.
     """
     partial = folder.parent / f".{folder.name}.{token}.partial"
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        _remove_others(folder, partial)
-        partial.mkdir(exist_ok=True)
-        lock = os.open(partial, os.O_RDONLY)
-    except OSError as error:
-        advice = "choose a folder that you can write to with --data"
-        raise OSError(error.errno, f"cannot write the data set {folder}: {error.strerror}; {advice}") from error
-    try:
+    with contextlib.ExitStack() as held:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            busy = f"{folder} is being prepared by another process from the same files; wait for it"
-            raise OSError(errno.EBUSY, busy) from None
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            _remove_others(folder, partial)
+            ours = held.enter_context(_claim(partial))
+            if ours:
+                partial.mkdir(exist_ok=True)
+        except OSError as error:
+            advice = "choose, with --data, a folder that you can write to, on a file system that has flock"
+            raise OSError(f"cannot write the data set {folder}: {error.strerror}; {advice}") from error
+        if not ours:
+            raise OSError(f"{folder} is being prepared by another process from the same files; wait for it")
         yield partial
-    finally:
-        os.close(lock)
+
+
+@contextlib.contextmanager
+def _claim(partial: Path) -> Iterator[bool]:
+    """Yields whether a hidden folder, which need not exist, is now ours alone."""
+    path = partial.with_suffix(".lock")
+    with path.open("a+") as file:
+        ours = False
+        with contextlib.suppress(BlockingIOError, PermissionError, FileNotFoundError):  # others have it, or just had
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            ours = path.stat().st_ino == os.fstat(file.fileno()).st_ino
+        try:
+            yield ours
+        finally:
+            if ours:
+                path.unlink(missing_ok=True)
 
 
 def _remove_others(folder: Path, own: Path) -> None:
@@ -69,15 +81,9 @@ def _remove_others(folder: Path, own: Path) -> None:
     for path in folder.parent.glob(f".{folder.name}.*.partial"):
         if path == own:
             continue
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            continue
-        else:
-            shutil.rmtree(path)
-        finally:
-            os.close(handle)
+        with _claim(path) as ours:
+            if ours:
+                shutil.rmtree(path)
 
 
 def sync(path: Path) -> None:

@@ -1,6 +1,6 @@
 """What `bench.py doctor` judges: each function takes what was found on a machine and says whether it is good enough.
 
-Nothing here looks at a machine (doctor.py does), so that every bad state can be tested on a good one.
+Nothing here looks at a machine (look.py does), so that every bad state can be tested on a good one.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ SNAPSHOT = "code.json"  # beside a copy of the code that is no checkout: what `c
 
 @functools.cache
 def code() -> dict[str, Any]:
-    """Commit, whether the checkout differs from it, and a hash of the sources themselves."""
+    """Commit, whether the checkout differs from it (new files among the code count), and a hash of the sources."""
     digest = hashlib.sha256()
     for folder in FLOORS:
         for path in sorted((REPO / folder).rglob("*.py")):
@@ -36,7 +36,9 @@ def code() -> dict[str, Any]:
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         git = functools.partial(subprocess.run, cwd=REPO, capture_output=True, text=True, timeout=10, check=True)
         found["commit"] = git(["git", "rev-parse", "HEAD"]).stdout.strip()
-        found["dirty"] = bool(git(["git", "status", "--porcelain", "--untracked-files=no"]).stdout.strip())
+        changed = git(["git", "status", "--porcelain", "--untracked-files=no"]).stdout
+        new = git(["git", "ls-files", "--others", "--exclude-standard", *FLOORS]).stdout
+        found["dirty"] = bool(changed.strip() or new.strip())
     return found
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import contextlib
 import json
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -66,23 +66,24 @@ class Store:
         if unlockable:
             raise StoreError(f"{self.root}: {unlockable}")
 
-    def tidy(self, run_ids: Iterable[str]) -> None:
-        """Removes what killed processes left: claims, checkpoints of runs that have a result, temporary files.
+    def tidy(self, wanted: Mapping[str, Run]) -> None:
+        """Removes what killed processes left: claims, checkpoints of runs that are done, temporary files.
 
-        What a living process is at stays, and so does what cannot be removed.
+        The checkpoint of a run that is done again for its encoders or scores stays, what a living process is at stays,
+        and so does what cannot be removed.
         """
         with contextlib.suppress(OSError, StoreError):
-            for run_id in run_ids:
+            for run_id, run in wanted.items():
                 if not any((self.folder(run_id) / name).exists() for name in ("claim", "checkpoint.pt")):
                     continue
                 with self.claim(run_id) as ours:
-                    if ours and (record := self.brief(run_id)) and record["status"] == "ok":
+                    if ours and self.done(run, product=True):
                         self.forget_checkpoint(run_id)
         for folder in (self.root, self.records, self.runs, self.root / "tables", self.root / "figures"):
             remove_leftovers(folder)
 
     def forget_checkpoint(self, run_id: str) -> None:
-        """Removes the checkpoint of a run that has a result."""
+        """Removes the checkpoint of a run that is done."""
         (self.folder(run_id) / "checkpoint.pt").unlink(missing_ok=True)
 
     def folder(self, run_id: str) -> Path:

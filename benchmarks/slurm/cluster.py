@@ -39,7 +39,7 @@ class Request:
     cpus_per_task: int = 1
     array_parallelism: int = 64  # tasks of a stage that run at the same time
     signal_delay_s: int = 120  # seconds between Slurm's warning and the end of the time limit
-    device: str = ""  # cpu or cuda; cuda when gres asks for GPUs
+    device: str = ""  # cpu or cuda; cuda when gres or options ask for GPUs
     bundle: int = 0  # runs of a task; 0 is the stage's own
     python: str | None = None  # how to start Python on a node, for containers; default: this very interpreter
     setup: tuple[str, ...] = ()  # shell lines before the job
@@ -98,11 +98,19 @@ def read(path: Path) -> Cluster:
 
 def _request(values: dict[str, Any]) -> Request:
     if "device" not in values:
-        values["device"] = "cuda" if "gpu" in values.get("gres", "") else "cpu"
+        asked = {"gres": values.get("gres", ""), **dict(values.get("options", ()))}
+        values["device"] = "cuda" if any(_gpus(option, given) for option, given in asked.items()) else "cpu"
     request = Request(**values)
     if request.signal_delay_s >= 60 * request.time:
         raise ValueError(f"signal_delay_s {request.signal_delay_s} must be shorter than time, {request.time} minutes")
     return request
+
+
+def _gpus(option: str, given: str) -> bool:
+    """Whether an option of sbatch asks for GPUs, or for shares of them: gpus, gpus-per-*, gres, tres-per-*."""
+    if option.startswith("gpus"):
+        return given != "0"
+    return option.startswith(("gres", "tres-per-")) and re.search("gpu|shard|mps", given) is not None
 
 
 def _value(key: str, value: Any) -> Any:

@@ -1,21 +1,22 @@
 """What a task does on its node: its runs one after the other, leaving in time.
 
 The payload of submitit is work(root, "array/task"), two strings; the runs are found by their ids, never by a job's
-number, so a requeued task goes on where it was.
+number, so a requeued task goes on where it was. Python may run in a container without Slurm's commands: the batch
+script, outside of it, asks scontrol beforehand and requeues a task that ends with AGAIN; see sbatch.py.
 """
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 import submitit
 from rich.console import Console
@@ -28,13 +29,15 @@ from benchmarks.running.execute import Machine, execute
 from benchmarks.running.progress import Reporter
 from benchmarks.runs import Run, label
 from benchmarks.slurm.cluster import ClusterError
-from benchmarks.slurm.queue import PATIENCE, Attempt, Submission, ask, attempt, folder_of
+from benchmarks.slurm.queue import Attempt, Submission, ask, attempt, folder_of
 from benchmarks.tables import TABLES
 
 GRACE = 3600.0  # seconds, more than Slurm leaves to preempted jobs
 ASK_AGAIN = 2.0  # seconds between questions about a run that another process has claimed
 EARLY = 60.0  # seconds by which Slurm's warning may come before its time, as sbatch's manual says
 SAVING = 10.0  # seconds that a checkpoint and a requeue may take
+AGAIN = os.EX_TEMPFAIL  # exit status of a task that is to be requeued
+SHOWN = "BENCH_JOB"  # what scontrol said of this job when it began, from its batch script
 
 
 class Leave:
@@ -86,25 +89,28 @@ class Task:
             sys.exit(0)
         self.leave.told, self.requeues = True, False
 
-    def come_back(self) -> None:
-        """Requeues this task, which ends it; unless a whole time limit was too short for anything, twice."""
+    def come_back(self) -> NoReturn:
+        """Ends this process, from any of its threads, so that the task is requeued.
+
+        Unless a whole time limit was too short for anything, twice.
+        """
         if self.known.restarts and self._out_of_time() and self._saved() == self.before:
             reason = f"neither a run nor an epoch fitted into the time limit, twice: raise `time` of [{self.stage}]"
             print(reason, file=sys.stderr, flush=True)
-            sys.exit(1)
+            os._exit(1)
         print(f"leaving in time; {self.job} goes back into the queue", flush=True)
-        self.over = True
-        ask("scontrol", "requeue", self.job)
-        time.sleep(PATIENCE)  # Slurm ends this process now
-        sys.exit("requeued, and still here")
+        os._exit(AGAIN)
 
     def _make_room(self, run: Run) -> None:
         """After SIGTERM: whoever leaves before Slurm's grace is over is not requeued by it, so wait for the end."""
-        with suppress(ClusterError):
-            if attempt(self.job).preempted:
-                print(f"preempted; {run.id} is saved, and Slurm brings this task back if it may", flush=True)
-                self.over = True
-                time.sleep(GRACE)
+        try:
+            preempted = attempt(ask("scontrol", "--oneliner", "show", "job", self.job)).preempted
+        except ClusterError:  # in a container, say: to wait is right for a preempted task, and ends a cancelled one too
+            preempted = True
+        if preempted:
+            print(f"told to end; {run.id} is saved, and Slurm brings this task back if it preempted it", flush=True)
+            self.over = True
+            time.sleep(GRACE)
         sys.exit(f"left at a checkpoint of {run.id}; run the same command again to go on")
 
     def _saved(self) -> set[tuple[str, int]]:
@@ -170,9 +176,7 @@ def work(root: str, task: str) -> None:
     job = submitit.JobEnvironment().job_id
     for leftover in folder_of(Path(root), name).glob(f"{job}_*.save_tmp"):
         leftover.unlink(missing_ok=True)  # submitit refuses to overwrite what a killed attempt left
-    known = Attempt(0, None)
-    with suppress(ClusterError):  # a node that cannot ask learns of its end by the signal
-        known = attempt(job)
+    known = attempt(os.environ.get(SHOWN, ""))  # who could not ask learns of the end by the signal
     doing = Task(Path(root), name, int(index), job, known)
     signal.signal(signal.SIGUSR2, doing.warned)
     signal.signal(signal.SIGTERM, doing.ended)

@@ -115,18 +115,17 @@ def ask(*words: str, patience: float = PATIENCE) -> str:
 
 
 def look(root: Path) -> Queue:
-    """Asks squeue; without an array below `root` nobody is asked.
+    """Asks squeue for the arrays below `root`, whoever submitted them; without one, nobody is asked.
 
     Raises:
         ClusterError: when squeue does not answer.
     """
-    if not (root / "slurm").is_dir():
+    names = ",".join(path.parent.name for path in (root / "slurm").glob("*/array.json"))
+    if not names:
         return Queue()
     jobs, submissions = [], {}
-    for line in ask("squeue", "--me", "--array", "--noheader", "--format=%F|%K|%T|%r|%j").splitlines():
+    for line in ask("squeue", f"--name={names}", "--array", "--noheader", "--format=%F|%K|%T|%r|%j").splitlines():
         number, index, state, reason, name = line.split("|", 4)
-        if not (folder_of(root, name) / "array.json").is_file():
-            continue
         submissions.setdefault(name, Submission.read(root, name))
         single = not index.isdigit()
         jobs.append(Job(number if single else f"{number}_{index}", name, 0 if single else int(index), state, reason))
@@ -159,9 +158,9 @@ class Attempt(NamedTuple):
     preempted: bool = False
 
 
-def attempt(job: str) -> Attempt:
-    """Asks scontrol about a running job."""
-    told = dict(re.findall(r"(\w+)=(\S+)", ask("scontrol", "--oneliner", "show", "job", job)))
+def attempt(shown: str) -> Attempt:
+    """What `scontrol --oneliner show job` says of a running job; of nothing, a first attempt without a limit."""
+    told = dict(re.findall(r"(\w+)=(\S+)", shown))
     try:
         end = datetime.fromisoformat(told["EndTime"]).timestamp()
     except (KeyError, ValueError):  # "Unknown": no limit

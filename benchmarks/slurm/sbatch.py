@@ -18,10 +18,22 @@ from submitit.slurm.slurm import SlurmExecutor
 from benchmarks.machine.workers import THREADS
 from benchmarks.slurm.arrays import Array
 from benchmarks.slurm.cluster import ClusterError, Request
-from benchmarks.slurm.job import work
-from benchmarks.slurm.queue import Submission, ask, folder_of
+from benchmarks.slurm.job import AGAIN, SHOWN, work
+from benchmarks.slurm.queue import PATIENCE, Submission, ask, folder_of
 
 OPTIONS = ("partition", "account", "qos", "constraint", "gres", "nodelist", "exclude", "time", "mem", "cpus_per_task")
+JOB = "${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}"  # never the whole array
+BEFORE = (
+    f'export {SHOWN}="$(scontrol --oneliner show job "{JOB}")"',
+    "set +e  # whatever `setup` set: the next command fails when its task is to come back",
+)
+AFTER = (
+    "code=$?",
+    f'if [ "$code" -eq {AGAIN} ]; then  # it left in time; Slurm ends this script when it is requeued',
+    f'    scontrol requeue "{JOB}" && sleep {PATIENCE} || echo "not requeued: run the same command again to go on" >&2',
+    "fi",
+    'exit "$code"',
+)
 
 
 @contextlib.contextmanager
@@ -71,8 +83,10 @@ class Batch:
                 *request.setup,
                 *(f"export {variable}=1" for variable in THREADS),
                 f"cd {folder}",
-                f"export PYTHONPATH={folder}",
+                f'export PYTHONPATH={folder}"${{PYTHONPATH:+:$PYTHONPATH}}"',
+                *BEFORE,
             ],
+            slurm_teardown=[*AFTER],
             slurm_additional_parameters={"requeue": True, "kill-on-invalid-dep": "yes", **dict(request.options)},
             **{f"slurm_{option}": getattr(request, option) for option in OPTIONS},
         )

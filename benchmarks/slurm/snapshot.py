@@ -1,12 +1,13 @@
 """The code that jobs run: a copy made at submission, so that edits made while jobs wait do not change what runs.
 
-A copy is named by the hash of its files: submitting the same code twice makes one copy. The interpreter and its
-packages are not copied.
+A copy is named by the hash of its files and of the commit they are of: submitting the same code twice makes one copy.
+The interpreter and its packages are not copied.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import secrets
 import shutil
 from pathlib import Path
@@ -23,6 +24,8 @@ def take(root: Path) -> Path:
     digest = hashlib.sha256()
     for path in files:
         digest.update(path.relative_to(REPO).as_posix().encode() + b"\0" + path.read_bytes())
+    said = code()
+    digest.update(json.dumps(said, sort_keys=True).encode())
     place = root / "slurm" / "code" / digest.hexdigest()[:16]
     if place.exists():
         return place
@@ -34,7 +37,7 @@ def take(root: Path) -> Path:
             target = copy / path.relative_to(REPO)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
-        write_json(copy / SNAPSHOT, code())
+        write_json(copy / SNAPSHOT, said)
         copy.rename(place)
     finally:
         shutil.rmtree(copy, ignore_errors=True)

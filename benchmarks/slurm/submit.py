@@ -24,6 +24,7 @@ from benchmarks.slurm.cluster import Cluster, ClusterError
 from benchmarks.slurm.queue import NEVER, Job, Queue, Submission, ask, look, most_tasks
 from benchmarks.slurm.sbatch import Batch
 from benchmarks.slurm.snapshot import take
+from protocols.files import unwritable
 
 Say = Callable[[str], None]
 
@@ -42,7 +43,6 @@ def submit(
     _quotable(root.resolve())
     ask("sbatch", "--version")
     campaign.store.prepare()
-    (root / "slurm").mkdir(exist_ok=True)
     with _alone(root, say):
         queue = _with_orphans(look(root), campaign)
         jobs = {run_id: job.id for run_id, job in queue.by_run.items()}
@@ -61,7 +61,7 @@ def submit(
         _judge(batches, cluster, root)
         if dry_run:
             for batch in batches:
-                say(f"\n{_described(batch.array)}\n{batch.script(root)}")
+                say(f"\n{_described(batch)}\n{batch.script(root)}")
             return waiting
         for run in todo:
             campaign.store.write_spec(run)
@@ -129,13 +129,19 @@ def _send(batches: list[Batch], machine: Machine, tables: tuple[dict[str, Any], 
                 f"{len(numbers)} of {len(batches)} arrays are submitted, then {error}\nRun the same command again "
                 "when that is mended: what is queued is not submitted twice"
             ) from error
-        say(f"{numbers[batch.name]:>10}  {_described(array)}")
+        say(f"{numbers[batch.name]:>10}  {_described(batch)}")
 
 
 @contextlib.contextmanager
 def _alone(root: Path, say: Say) -> Iterator[None]:
     """Two people who submit at once do it one after the other; the second finds all of it queued."""
-    with (root / "slurm" / "lock").open("w") as file:
+    lock = root / "slurm" / "lock"
+    try:
+        lock.parent.mkdir(exist_ok=True)
+        opened = lock.open("w")
+    except OSError as error:
+        raise unwritable(lock, error) from error
+    with opened as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -199,9 +205,11 @@ def _batches(cluster: Cluster, arrays: list[Array], code: str) -> list[Batch]:
     return batches
 
 
-def _described(array: Array) -> str:
+def _described(batch: Batch) -> str:
+    array = batch.array
     count, runs = len(array.tasks), len(list(array.runs))
     words = f"{array.stage:8}  {count} task{'s' if count > 1 else ''}, {runs} run{'s' if runs != 1 else ''}"
+    words += f" on {batch.request.device}"
     if array.follows:
         return f"{words}, each task after its pretraining"
     return f"{words}, after all others, then the tables" if array.stage == "fuse" else words

@@ -100,8 +100,9 @@ def _row(name: str, label: Any, dataset: str, split: str, side: str, labels: Pat
         raise ValueError(f"{labels}: {name!r} is not a clip of {dataset}")
     subject = int(match[2]) if dataset == "pku2" else -1
     video = int(match[1]) if dataset == "pku1" else f"A{int(match[1]):02}N{int(match[2]):02}"
-    # V numbers the camera, but which number is which camera is not written down: the side is taken from the file.
-    row = {"name": stem, "label": int(label), "subject": subject, "camera": "", "video": video}
+    # V numbers the camera, but which number is which camera is not written down: no column `camera`; the side is taken
+    # from the file.
+    row = {"name": stem, "label": int(label), "subject": subject, "video": video}
     return row | ({split: SIDES[side]} if split in ("xsub", "xview") else {})
 
 

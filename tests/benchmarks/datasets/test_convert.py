@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import errno
+import fcntl
 import json
 import os
 import random
@@ -138,7 +138,7 @@ def test_fewer_persons_are_padded_with_zeros(tmp_path: Path) -> None:
 
 def test_unwritable_place(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(OSError, match=r"cannot write the data set .*--data"):
+    with pytest.raises(OSError, match=r"^cannot write the data set .*--data"):
         toy.put(tmp_path / "file" / "toy-8", clips())
 
 
@@ -242,15 +242,19 @@ def test_a_journal_that_was_cut_in_the_middle_of_a_line(tmp_path: Path) -> None:
     assert journal.read_text().endswith('"s"}\n')
 
 
-def test_other_raw_files_start_anew_and_a_living_writer_is_left_alone(tmp_path: Path) -> None:
-    folder = tmp_path / "toy-8"
+def test_other_raw_files_start_anew_and_a_living_writer_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flock, folder = fcntl.flock, tmp_path / "toy-8"
+    elsewhere = {True: lambda *_: None, False: flock}  # on another host of an NFS, where nobody sees locks of folders
+    monkeypatch.setattr(fcntl, "flock", lambda file, how: elsewhere[stat.S_ISDIR(os.fstat(file).st_mode)](file, how))
     with prepare(folder, tmp_path / "trace", 0.05) as writer:
         while not list(tmp_path.glob(".toy-8.*.partial")):
             time.sleep(0.05)
         (living,) = tmp_path.glob(".toy-8.*.partial")
         toy.put(folder, clips(2))  # another source: neither waits for the first nor harms it
         assert writer.poll() is None
-        with pytest.raises(OSError, match="being prepared by another process"):
+        with pytest.raises(OSError, match=r"^\S*toy-8 is being prepared by another process"):
             convert(folder, many(tmp_path / "trace", 0), **FACTS)
         writer.send_signal(signal.SIGKILL)
     assert living.is_dir()
@@ -263,11 +267,10 @@ def test_full_disk_leaves_nothing_that_looks_complete(tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
     try:
-        with pytest.raises(OSError, match=r"no room .* needs 1.9 MB .*--data") as caught:
+        with pytest.raises(OSError, match=r"^no room .* needs 1.9 MB .*File too large.*--data"):
             toy.put(tmp_path / "toy-8", clips(400))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert caught.value.errno == errno.EFBIG
     assert not list(tmp_path.iterdir())
 
 
@@ -279,9 +282,8 @@ def test_a_really_full_disk(tmp_path: Path) -> None:
     if mounted.returncode:
         pytest.skip("cannot mount a small disk here")
     try:
-        with pytest.raises(OSError, match=r"no room .*No space left") as caught:
+        with pytest.raises(OSError, match=r"^no room .*No space left"):
             toy.put(disk / "toy-8", clips(300))
-        assert caught.value.errno == errno.ENOSPC
         assert not list(disk.iterdir())
         assert len(store.load(toy.put(disk / "toy-8", clips(10))).x) == 10
     finally:

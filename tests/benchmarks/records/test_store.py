@@ -145,23 +145,29 @@ def test_an_unwritable_root_says_what_to_do(tmp_path: Path) -> None:
 
 
 def test_what_killed_processes_left_is_removed_and_nothing_else(store: Store) -> None:
-    store.write_record({"run": "done", "status": "ok", "metrics": {}})
-    for run_id in ("done", "begun"):
+    runs = list(Plan.of([TABLES["7"]], Settings(scale="smoke")).runs.values())[:3]
+    done, again, begun = (run.id for run in runs)
+    for run in runs[:2]:
+        store.write_record({"run": run.id, "status": "ok", "metrics": {}})
+    for run_id in (done, again, begun):
         store.folder(run_id).mkdir()
         (store.folder(run_id) / "checkpoint.pt").touch()
         (store.folder(run_id) / "claim").write_text("host-that-died 1\n")
+    for product in store.products(runs[0]):
+        product.touch()
     (store.root / "tables").mkdir()
     left = [folder / ".x.md.y.tmp" for folder in (store.root, store.runs, store.records, store.root / "tables")]
     for path in left:
         path.touch()
-    with replacing(store.root / "README.md") as temporary, store.claim("begun") as ours:
+    with replacing(store.root / "README.md") as temporary, store.claim(begun) as ours:
         assert ours
-        store.tidy(["done", "begun"])
+        store.tidy({run.id: run for run in runs})
         assert temporary.exists()
-        assert (store.folder("begun") / "claim").exists()
+        assert (store.folder(begun) / "claim").exists()
     assert not any(path.exists() for path in left)
-    assert [path.name for path in store.folder("done").iterdir()] == []
-    assert [path.name for path in store.folder("begun").iterdir()] == ["checkpoint.pt"]
+    assert sorted(store.folder(done).iterdir()) == sorted(store.products(runs[0]))
+    for run_id in (again, begun):  # the first has a result and is done again for its files
+        assert [path.name for path in store.folder(run_id).iterdir()] == ["checkpoint.pt"]
 
 
 def test_a_claim_whose_file_cannot_be_removed_is_released(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,9 +192,11 @@ def test_two_processes_prepare_a_folder_at_once(store: Store, monkeypatch: pytes
 
 
 def test_a_checkpoint_that_could_not_be_removed_goes_with_the_next_command(store: Store) -> None:
-    store.write_record({"run": "a", "status": "ok", "metrics": {}})
-    left = store.folder("a") / "checkpoint.pt"
+    (run, *_) = Plan.of([TABLES["7"]], Settings(scale="smoke")).runs.values()
+    store.write_record({"run": run.id, "status": "ok", "metrics": {}})
+    left = store.folder(run.id) / "checkpoint.pt"
     left.parent.mkdir(parents=True)
-    left.write_bytes(b"")
-    store.tidy(["a"])
+    for path in (left, *store.products(run)):
+        path.write_bytes(b"")
+    store.tidy({run.id: run})
     assert not left.exists()

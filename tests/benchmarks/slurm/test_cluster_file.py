@@ -29,6 +29,27 @@ def test_a_section_replaces_keys_for_its_stage(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("asked", "device"),
+    [
+        ('gres = "gpu:a100:2"', "cuda"),
+        ('gres = "shard:1"', "cuda"),
+        ('gres = "lustre,mps:50"', "cuda"),
+        ("options = { gpus-per-node = 1 }", "cuda"),
+        ("options = { gpus = 1 }", "cuda"),
+        ('options = { --gpus-per-task = "a100:1" }', "cuda"),
+        ('options = { tres-per-task = "gres/gpu:1" }', "cuda"),
+        ('gres = "none"\noptions = { gres = "gpu:1" }', "cuda"),
+        ("options = { gpus-per-node = 0 }", "cpu"),
+        ('gres = "gpu:1"\noptions = { gres = "none" }', "cpu"),
+        ('gres = "lustre"\noptions = { mem-per-gpu = "8G", gpu-bind = "none", comment = "gpu" }', "cpu"),
+        ('device = "cpu"\ngres = "gpu:1"', "cpu"),
+    ],
+)
+def test_who_asks_for_gpus_gets_cuda(tmp_path: Path, asked: str, device: str) -> None:
+    assert read(file(tmp_path, f'partition = "p"\n{asked}'))["pretrain"].device == device
+
+
+@pytest.mark.parametrize(
     ("text", "minutes"),
     [("7", 7), ('"90"', 90), ('"1:30"', 2), ('"02:00:00"', 120), ('"1-00"', 1440), ('"1-2:03"', 1563),
      ('"2-00:00:01"', 2881)],

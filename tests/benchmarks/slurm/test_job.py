@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,8 +18,9 @@ from benchmarks.recipes import Settings
 from benchmarks.records.store import Store
 from benchmarks.running.execute import Machine
 from benchmarks.slurm import job as module
-from benchmarks.slurm.job import SAVING, Leave, Task
-from benchmarks.slurm.queue import Attempt, Submission
+from benchmarks.slurm.cluster import ClusterError
+from benchmarks.slurm.job import AGAIN, SAVING, Leave, Task
+from benchmarks.slurm.queue import Attempt, Submission, attempt
 from benchmarks.tables import TABLES
 
 
@@ -34,12 +39,12 @@ def test_it_leaves_when_the_longest_stretch_so_far_would_not_fit() -> None:
 
 
 class Requeued(Exception):
-    """Instead of Slurm's end of a process."""
+    """Instead of the end of a process that the batch script requeues."""
 
 
 @pytest.fixture
 def task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Task:
-    """Two runs of Table 7 as one task, whose requeue raises Requeued."""
+    """Two runs of Table 7 as one task, whose requeue raises Requeued; no job is known to scontrol."""
     store = Store(tmp_path)
     store.prepare()
     settings = Settings(scale="smoke", overrides=(("epochs", 3),))
@@ -49,11 +54,11 @@ def task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Task:
     asked = Submission("pretrain-1", "pretrain", (tuple(run.id for run in runs),), asdict(Machine()), 30)
     asked.write(tmp_path)
 
-    def ask(*words: str) -> str:
-        assert words == ("scontrol", "requeue", "7_0")
-        raise Requeued
+    def leave(code: int) -> None:
+        raise Requeued if code == AGAIN else SystemExit(code)
 
-    monkeypatch.setattr(module, "ask", ask)
+    monkeypatch.setattr(module, "os", SimpleNamespace(_exit=leave))
+    monkeypatch.setattr(module, "ask", lambda *_: "")
     return Task(tmp_path, "pretrain-1", 0, "7_0", Attempt(0, None))
 
 
@@ -84,6 +89,41 @@ def test_terminated_it_saves_and_does_not_come_back_by_itself(task: Task) -> Non
     task.ended()
     with pytest.raises(SystemExit, match=f"left at a checkpoint of {task.runs[0].id}"):
         task.do()
+
+
+def test_terminated_where_slurm_cannot_be_asked_it_waits_for_the_end(
+    task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ask(*_: str) -> str:
+        raise ClusterError("there is no scontrol here")
+
+    slept: list[float] = []
+    monkeypatch.setattr(module, "ask", ask)
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=time.monotonic, sleep=slept.append))
+    task.ended()
+    with pytest.raises(SystemExit):
+        task.do()
+    assert slept == [module.GRACE]
+
+
+def test_a_stretch_longer_than_slurm_waits_is_left_in_the_middle(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stretch() -> None:
+        task.warned()
+        time.sleep(60)
+
+    monkeypatch.setattr(module, "os", os)
+    task.submission = replace(task.submission, signal_delay_s=int(SAVING))
+    process = multiprocessing.get_context("fork").Process(target=stretch)
+    process.start()
+    process.join()
+    assert process.exitcode == AGAIN
+
+
+def test_what_scontrol_shows_of_a_job() -> None:
+    end = datetime(2026, 11, 5, 12).timestamp()
+    assert attempt("JobId=8 Restarts=2 EndTime=2026-11-05T12:00:00 PreemptTime=None") == Attempt(2, end)
+    assert attempt("JobId=8 Restarts=0 EndTime=Unknown PreemptTime=2026-11-05T12:00:00") == Attempt(0, None, True)
+    assert attempt("") == Attempt(0, None)
 
 
 def test_a_limit_too_short_for_anything_is_given_up_the_second_time(task: Task, capsys: pytest.CaptureFixture) -> None:

@@ -177,3 +177,11 @@ def test_a_dry_run_submits_nothing(slurm: Slurm, monkeypatch: pytest.MonkeyPatch
     assert slurm.jobs == []
     assert not list(slurm.root.glob("smoke/runs/*"))
     assert sum("#SBATCH CODE" in line for line in slurm.said) == 3
+    assert "pretrain  8 tasks, 8 runs on cpu\n" in slurm.said[0]
+    assert "evaluate  8 tasks, 8 runs on cpu, each task after its pretraining\n" in slurm.said[1]
+
+
+def test_a_lock_that_cannot_be_written_says_what_to_do(slurm: Slurm) -> None:
+    (slurm.root / "smoke" / "slurm" / "lock").mkdir(parents=True)
+    with pytest.raises(OSError, match=r"^cannot write .*lock: Is a directory; mend that and run the same command"):
+        slurm.submit("7")

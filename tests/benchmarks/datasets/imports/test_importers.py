@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.datasets import imports, rules, store
+from benchmarks.datasets import catalog, imports, rules, store
 from benchmarks.datasets.check import check
 from benchmarks.datasets.imports import ctrgcn
 from benchmarks.datasets.prepare import prepare
@@ -101,6 +101,10 @@ def test_crossclr_of_pku(tmp_path: Path) -> None:
     assert meta["xsub"].tolist() == ["train", "train", "test"]
     assert meta["video"].tolist() == ["A01N02", "A02N01", "A03N03"]
     assert meta["subject"].tolist() == [2, 1, 3]
+    told = str(check("pku2", FRAMES, tmp_path / "data"))
+    assert "xview                cannot be cut: these files do not tell the 'camera' of a clip" in told
+    with pytest.raises(ValueError, match="pku2 xview: meta has no column 'camera', only"):
+        catalog.splits("pku2", "xview", FRAMES, tmp_path / "data")
 
 
 def order_of(names: list[str], split: str = "xsub") -> dict[str, list[str]]:
