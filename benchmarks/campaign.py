@@ -18,7 +18,7 @@ import torch
 from rich.console import Console
 
 from benchmarks import recipes
-from benchmarks.datasets import catalog
+from benchmarks.datasets import catalog, presence
 from benchmarks.datasets import store as prepared
 from benchmarks.durations import clock
 from benchmarks.exits import FAILED, MISSING, OK
@@ -133,13 +133,15 @@ class Campaign:
             return reason
         if isinstance(run, Fuse):
             return None
-        key = (run.data.name, run.data.frames)
-        if key not in self._prepared:
-            self._prepared[key] = catalog.prepared(*key, self.data)
-        return self._prepared[key]
+        data = run.data
+        key = (data.name, data.split, data.frames)
+        if key not in self._reasons:
+            reason = catalog.prepared(data.name, data.frames, self.data)
+            self._reasons[key] = reason or presence.uncut(*key, self.data)
+        return self._reasons[key]
 
     @cached_property
-    def _prepared(self) -> dict[tuple[str, int], str | None]:
+    def _reasons(self) -> dict[tuple[str, str, int], str | None]:
         return {}
 
     def impossible(self) -> list[str]:

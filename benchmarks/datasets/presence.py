@@ -1,4 +1,4 @@
-"""Is a prepared data set as long as it should be? What can be said in a millisecond, without its checksums.
+"""Can a prepared data set be used, and cut as wanted? What can be said in milliseconds, without its checksums.
 
 Why: a copy that was cut short is the most frequent damage, and to read NTU-120 takes a minute.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from benchmarks.datasets import catalog, store
 
@@ -39,3 +40,23 @@ def trouble(name: str, folder: Path) -> str | None:
     else:
         return None
     return f"{folder}: {wrong}; prepare it with: {store.command(folder)}"
+
+
+def uncut(name: str, split: str, frames: int, data: Path) -> str | None:
+    """Why a data set that is prepared cannot be cut for a split, as one sentence; None where it can be.
+
+    Some files in circulation do not tell the camera or the subject of a clip. Looks at the columns of meta only.
+    """
+    cut, folder = catalog.rule(name, split), store.folder_of(data, name, frames)
+    try:
+        columns = pd.read_csv(folder / store.META, nrows=0)
+        cut.sides(columns)
+        cut.labels(columns)
+    except KeyError as column:
+        return (
+            f"{folder} cannot be cut for {split}: its files do not tell the {column} of a clip; prepare it from files "
+            f"that do with: {store.command(folder)}"
+        )
+    except (OSError, ValueError):
+        return None  # damaged: whoever opens it says so
+    return None

@@ -13,6 +13,7 @@ from rich.console import Console
 import bench
 from benchmarks import campaign as campaigns
 from benchmarks.campaign import Campaign
+from benchmarks.datasets import catalog
 from benchmarks.datasets import store as prepared
 from benchmarks.recipes import Settings
 from benchmarks.records.store import StoreError
@@ -151,3 +152,21 @@ def test_a_page_that_does_not_exist_does_not_stay(tmp_path: Path, capsys: pytest
     assert bench.main(words) == bench.MISSING
     assert f"{path} stays as it is" in capsys.readouterr().out
     assert path.read_text() == "by hand"
+
+
+def test_a_split_that_the_files_do_not_tell_is_not_left_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It would be lost with the same words in every command."""
+    monkeypatch.setattr(catalog, "prepared", lambda *_: None)
+    folder = prepared.folder_of(tmp_path / "data", "pku2", 64)
+    folder.mkdir(parents=True)
+    (folder / prepared.META).write_text("name,label,subject,video,xsub\n")
+    words = ["run", "--method", "skeattnclr", "--dataset", "pku2", "--scale", "full", "--dry-run"]
+    words += ["--out", str(tmp_path / "out"), "--data", str(tmp_path / "data")]
+    bench.main([*words, "--split", "xview"])
+    said = capsys.readouterr().out
+    assert "0 of 0 runs to do" in said
+    assert "cannot be cut for xview: its files do not tell the 'camera' of a clip" in " ".join(said.split())
+    bench.main([*words, "--split", "xsub"])
+    assert "2 of 2 runs to do" in capsys.readouterr().out
