@@ -8,7 +8,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from benchmarks.datasets import catalog, store
 
@@ -47,6 +46,8 @@ def uncut(name: str, split: str, frames: int, data: Path) -> str | None:
 
     Some files in circulation do not tell the camera or the subject of a clip. Looks at the columns of meta only.
     """
+    import pandas as pd  # commands that have nothing prepared to look at start without it
+
     cut, folder = catalog.rule(name, split), store.folder_of(data, name, frames)
     try:
         columns = pd.read_csv(folder / store.META, nrows=0)
