@@ -70,7 +70,11 @@ def forecast(arguments: argparse.Namespace, campaign: Campaign) -> list[str]:
     what = f"{len(todo)} runs without a result, as {tasks} tasks of {len(arrays)} job arrays"
     from benchmarks.slurm import schedule  # brings matplotlib
 
-    picture = schedule.write(campaign, schedules, path, f"{what}. Costs: {source}. Assumed: {', '.join(limits)}.")
+    notes = f"{what}. Costs: {source}. Assumed: {', '.join(limits)}."
+    try:
+        picture = short(schedule.write(campaign, schedules, path, notes))
+    except OSError as error:  # what was simulated is told nevertheless
+        picture = f"none: {error}"
     return [
         "",
         f"Simulated: {what}.",
@@ -81,7 +85,7 @@ def forecast(arguments: argparse.Namespace, campaign: Campaign) -> list[str]:
         "",
         *_chain(arrays, seconds, path),
         "",
-        f"Picture: {short(picture)}",
+        f"Picture: {picture}",
     ]
 
 

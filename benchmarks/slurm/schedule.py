@@ -6,8 +6,6 @@ image whose pixels hold the mean colour of what runs there.
 
 from __future__ import annotations
 
-import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path as File
 
@@ -47,18 +45,14 @@ PIXELS = (1800, 256)  # of an image at most
 def write(campaign: Campaign, schedules: Sequence[Schedule], path: Path, notes: str) -> File:
     """Draws the schedules and writes <root>/figures/schedule-<tables>.png and .svg; returns the first.
 
-    They lie in a temporary folder where <root> cannot be written: what was simulated is told nevertheless.
+    Raises:
+        OSError: when they cannot be written.
     """
     tables = [spec.id for spec in campaign.specs]
     name = "all" if len(tables) > 6 else "-".join(tables)
     stem = "-".join(["schedule", name, *campaign.settings.words])
     with style.settings():
-        picture = draw(schedules, path, campaign.settings, notes)
-        try:
-            return style.save(picture, campaign.store.root / "figures", stem)[0]
-        except OSError as error:
-            print(f"bench.py: {error}", file=sys.stderr)
-            return style.save(picture, File(tempfile.mkdtemp(prefix="schedule-")), stem)[0]
+        return style.save(draw(schedules, path, campaign.settings, notes), campaign.store.root / "figures", stem)[0]
 
 
 def draw(schedules: Sequence[Schedule], path: Path, settings: Settings, notes: str) -> Figure:
