@@ -22,7 +22,7 @@ from benchmarks.exits import FAILED, MISSING, OK, STOPPED, USAGE
 __all__ = ["FAILED", "MISSING", "OK", "STOPPED", "USAGE", "command", "main", "parser"]
 _STOPPING = threading.Event()  # somebody has asked for the end
 PATIENCE = 3.0  # seconds from SIGTERM or Ctrl-C to an end by force
-GO_ON = "\nStopped. What is done is saved; run the same command to go on."
+GO_ON = "\nStopped. Finished runs are saved, trainings every 20 seconds; run the same command to go on."
 HERE = Path(__file__).resolve().parent
 INSTALL = f"install what is needed with: cd {HERE} && pip install -e ."
 

@@ -30,6 +30,7 @@ from benchmarks.pages.render import render_table
 from benchmarks.planning.plan import Plan
 from benchmarks.recipes import Settings
 from benchmarks.records.overview import Overview
+from benchmarks.records.provenance import code
 from benchmarks.records.store import Store, StoreError, write_text
 from benchmarks.running.execute import Machine
 from benchmarks.running.local import DAMAGED, devices_of, run_all
@@ -66,7 +67,8 @@ def find_run(out: Path, beginning: str) -> tuple[str, str]:
         present = {path.stem for path in store.records.glob("*.json")} | {path.name for path in store.runs.glob("*-*")}
         found = sorted(run_id for run_id in present if run_id.startswith(beginning))
         if len(found) > 1:
-            raise UnknownName(f"{beginning} could be any of {', '.join(found[:5])}")
+            more = f" and {len(found) - 5} more" * (len(found) > 5)
+            raise UnknownName(f"{beginning} could be any of {', '.join(found[:5])}{more}")
         if found:
             return scale, found[0]
     raise UnknownName(f"no run {beginning} in {out}; `bench.py run --table T --dry-run` lists ids")
@@ -148,6 +150,13 @@ class Campaign:
         """Why cells have no run here, a line for every reason; not those that have none anywhere, see Plan.never."""
         reasons = Counter(self.plan.skips().values()) - Counter(self.whole.skips().values())
         return [f"{count} cells cannot be measured here: {reason}" for reason, count in reasons.items()]
+
+    def of_other_code(self) -> list[str]:
+        """That results are of other sources, where these are being changed; nothing in a clean checkout."""
+        briefs = self.store.briefs(self.plan.runs).values() if code()["dirty"] else ()
+        others = sum(brief.get("code", {}).get("sources") != code()["sources"] for brief in briefs)
+        advice = "where a change alters numbers, raise the REVISION of what it is in, and its runs are done again"
+        return [f"{others} results here are of other code than this, which is being changed: {advice}."] * bool(others)
 
     def failed(self) -> list[str]:
         """What to do about runs that failed; nothing where none has."""

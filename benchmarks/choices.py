@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +91,20 @@ def _value(key: str, text: str, hint: Any) -> Any:
     if value != value or value in (float("inf"), float("-inf")):
         raise UsageError(f"--set {key} wants a finite number, got {text!r}")
     return value
+
+
+def heeded(specs: Sequence[TableSpec], overrides: tuple[tuple[str, Any], ...]) -> None:
+    """Refuses what the rows of a table would not heed.
+
+    Raises:
+        UsageError: for a setting in which the rows of a table differ.
+    """
+    for spec in specs:
+        if fixed := [key for key, _ in overrides if key in spec.varies]:
+            raise UsageError(
+                f"--set {fixed[0]}: the rows of table {spec.id} differ in it and would stay as they are; a value of "
+                f"your own takes bench.py run --method skeattnclr --set {fixed[0]}=..."
+            )
 
 
 def single(arguments: argparse.Namespace, settings: Settings, data: str) -> list[Cell]:

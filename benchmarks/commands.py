@@ -39,7 +39,7 @@ from methods.kernels import unsupported
 from protocols.checkpoint import CheckpointError
 from protocols.precision import cannot_compile
 
-WRONG_WORDS = (UsageError, UnknownName, ClusterError)
+WRONG_WORDS = (UsageError, UnknownName, recipes.WrongSetting, ClusterError)
 EXPECTED = (StoreError, CheckpointError, OSError, ValueError)  # errors that are sentences, not tracebacks
 
 __all__ = ["EXPECTED", "WRONG_WORDS", "data", "doctor", "figure", "plan", "profile", "render", "run", "show", "status"]
@@ -58,6 +58,7 @@ def _wanted(arguments: argparse.Namespace) -> tuple[list[TableSpec], list[str]]:
 
 def _campaign(arguments: argparse.Namespace, specs: list[TableSpec]) -> Campaign:
     overrides = choices.overrides(arguments.set, getattr(arguments, "method", None))
+    choices.heeded(specs, overrides)
     settings = Settings(arguments.recipe, "full", tuple(range(arguments.seeds)), overrides)
     scale = scale_for(specs, arguments.data, settings) if arguments.scale == "auto" else arguments.scale
     return Campaign(specs, settings.but(scale=scale), arguments.out, arguments.data)
@@ -115,7 +116,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.scale == "auto":
             say(choices.unprepared(specs, arguments.data))
     say(f"{campaign.plan.kinds()}; {len(todo)} of {len(campaign.plan.runs)} runs to do.")
-    for line in (*campaign.whole.never(), *campaign.impossible()):
+    for line in (*campaign.whole.never(), *campaign.impossible(), *campaign.of_other_code()):
         say(line)
     if again := sum(campaign.store.done(run_) for run_ in todo):
         say(f"{again} of them were done before, but their encoders or scores are not here: done again, records stay.")

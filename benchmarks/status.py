@@ -56,7 +56,7 @@ class Standing:
             yield self.trouble
         told: dict[str, list[tuple[Run, str]]] = {state: [] for state in STATES}
         for run_id, (state, words) in self.states.items():
-            if words:
+            if words or every:
                 told[state].append((self.plan.runs[run_id], words))
         for state, runs in told.items():
             yield from _lines(state, runs, len(runs) if every else SHOWN)

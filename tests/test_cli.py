@@ -126,7 +126,7 @@ def test_bad_settings(word: str, answer: str, capsys: pytest.CaptureFixture[str]
 @pytest.mark.parametrize(("word", "answer"), [("tau=0", "tau must be positive"), ("mu=2", "mu is a share")])
 def test_settings_out_of_range(word: str, answer: str, capsys: pytest.CaptureFixture[str]) -> None:
     code, text = say(capsys, "run", "--method", "skeattnclr", "--scale", "smoke", "--dry-run", "--set", word)
-    assert code == bench.FAILED
+    assert code == bench.USAGE
     assert answer in text
 
 

@@ -8,6 +8,7 @@ resolve.py    all of it, put together
 
 from benchmarks.recipes.methods import OFFICIAL, OTHERS, PAPER, Recipe, lacking, recipe_of
 from benchmarks.recipes.resolve import (
+    WrongSetting,
     controls,
     evaluation,
     frames_of,
@@ -22,7 +23,7 @@ from benchmarks.recipes.resolve import (
 from benchmarks.recipes.settings import RECIPES, SCALES, Settings
 
 __all__ = [
-    "OFFICIAL", "OTHERS", "PAPER", "RECIPES", "SCALES", "Recipe", "Settings",
+    "OFFICIAL", "OTHERS", "PAPER", "RECIPES", "SCALES", "Recipe", "Settings", "WrongSetting",
     "controls", "evaluation", "frames_of", "fused", "judged", "lacking", "pretraining", "pretrainings", "recipe_of",
     "resolve", "size_of", "untrained",
 ]  # fmt: skip

@@ -22,6 +22,10 @@ from protocols import PROTOCOLS, finetune, knn
 _MONITOR = knn.Config()
 
 
+class WrongSetting(ValueError):
+    """A value of --set that a method, a backbone or a protocol refuses; the message says why."""
+
+
 def size_of(settings: Settings, data: str) -> Size | None:
     """The sizes that replace the recipe's, None for none."""
     if settings.scale == "full":
@@ -34,7 +38,10 @@ def resolve(settings: Settings, method: str, data: str, stream: str, backbone: s
     """The complete settings of one method on one data set and stream at the asked-for scale."""
     found = recipe_of(settings.recipe, method, data, stream, backbone)
     size = size_of(settings, data)
-    return changed(resized(found, size) if size else found, dict(settings.overrides))
+    try:
+        return changed(resized(found, size) if size else found, dict(settings.overrides))
+    except ValueError as error:
+        raise WrongSetting(f"--set: {error}") from error
 
 
 def frames_of(settings: Settings, data: str) -> tuple[int, ...]:

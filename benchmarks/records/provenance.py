@@ -18,13 +18,13 @@ import torch
 from benchmarks.machine.hardware import processor
 
 REPO = Path(__file__).resolve().parents[2]
-FLOORS = ("backbones", "methods", "protocols", "benchmarks")
+FLOORS, DOORS = ("backbones", "methods", "protocols", "benchmarks"), ("bench.py", "pyproject.toml")
 SNAPSHOT = "code.json"  # beside a copy of the code that is no checkout: what `code` said where it was copied
 
 
 @functools.cache
 def code() -> dict[str, Any]:
-    """Commit, whether the checkout differs from it (new files among the code count), and a hash of the sources."""
+    """Commit, whether the code differs from it (new files count, pages and results do not), and its hash."""
     digest = hashlib.sha256()
     for folder in FLOORS:
         for path in sorted((REPO / folder).rglob("*.py")):
@@ -36,9 +36,7 @@ def code() -> dict[str, Any]:
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         git = functools.partial(subprocess.run, cwd=REPO, capture_output=True, text=True, timeout=10, check=True)
         found["commit"] = git(["git", "rev-parse", "HEAD"]).stdout.strip()
-        changed = git(["git", "status", "--porcelain", "--untracked-files=no"]).stdout
-        new = git(["git", "ls-files", "--others", "--exclude-standard", *FLOORS]).stdout
-        found["dirty"] = bool(changed.strip() or new.strip())
+        found["dirty"] = bool(git(["git", "status", "--porcelain", "--", *FLOORS, *DOORS]).stdout.strip())
     return found
 
 

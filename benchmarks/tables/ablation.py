@@ -34,5 +34,6 @@ def ablation(table: str, title: str, symbol: str, field: str, values: Iterable[A
         data=(("ntu60", "xsub"), ("ntu60", "xview")),
         make=cells,
         against=(f"{getattr(SkeAttnCLR.Config(), field):g}",),  # the value of every other table
+        varies=(field,),
         notes=("KNN: k = 20, which the paper does not name; 10 and 40 are in the records.",),
     )

@@ -79,6 +79,7 @@ class TableSpec:
     make: Callable[[Settings], Iterable[Cell]]
     notes: tuple[str, ...] = ()
     against: tuple[str, ...] = ()  # what rows are compared with, see `references`
+    varies: tuple[str, ...] = ()  # settings in which rows differ, so that --set cannot choose them
 
     def references(self, row: str) -> tuple[str, ...]:
         """Keys of the rows that a row is compared with, which the table need not have.

@@ -32,5 +32,6 @@ SPEC = TableSpec(
     data=tuple(COLUMNS.values()),
     make=cells,
     against=("✓/✓/✓",),
+    varies=("opposition", "mu"),
     notes=("A lone L_s has weight 1 (mu = 1), as in the released configuration; the paper does not say.",),
 )

@@ -170,3 +170,32 @@ def test_a_split_that_the_files_do_not_tell_is_not_left_to_do(
     assert "cannot be cut for xview: its files do not tell the 'camera' of a clip" in " ".join(said.split())
     bench.main([*words, "--split", "xsub"])
     assert "2 of 2 runs to do" in capsys.readouterr().out
+
+
+def test_results_of_other_code_are_told_while_code_is_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not in a clean checkout, where most records are of earlier commits."""
+    campaign = measured(tmp_path, "7", Settings(scale="smoke"))
+    assert campaign.whole.runs
+    for dirty, said in ((True, 1), (False, 0), (None, 0)):
+        monkeypatch.setattr(campaigns, "code", lambda dirty=dirty: {"dirty": dirty, "sources": "other"})
+        assert len(campaign.of_other_code()) == said
+    monkeypatch.setattr(campaigns, "code", lambda: {"dirty": True, "sources": "other"})
+    bench.main(["run", "--table", "7", "--scale", "smoke", "--out", str(tmp_path), "--dry-run"])
+    assert "16 results here are of other code than this, which is being changed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        (["--table", "17", "--set", "heads=3"], "--set heads: the rows of table 17 differ in it"),
+        (["--table", "7", "--set", "mu=0.3"], "--set mu: the rows of table 7 differ in it"),
+        (["--table", "7", "--set", "tau=0"], "--set: the temperature tau must be positive; got 0.0"),
+    ],
+)
+def test_settings_that_no_run_would_take_are_wrong_words(
+    words: list[str], answer: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert bench.main(["run", *words, "--scale", "smoke", "--dry-run", "--out", str(tmp_path)]) == bench.USAGE
+    assert answer in capsys.readouterr().err

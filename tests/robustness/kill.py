@@ -34,7 +34,7 @@ COMMANDS = {
     "one": [sys.executable, "-m", "tests.robustness.often", *ONE],
     "epochs": [sys.executable, "-m", "tests.robustness.often", *TABLE, "--set", "epochs=3"],
 }
-GO_ON = "Stopped. What is done is saved; run the same command to go on."
+GO_ON = "Stopped. Finished runs are saved, trainings every 20 seconds; run the same command to go on."
 LEAVE = 5.0  # seconds in which a command leaves after SIGTERM or SIGINT, and its workers after it
 STOPPED = 130
 BEGUN = 0.5  # seconds after which Python has begun with bench.py: before, nobody listens to signals
