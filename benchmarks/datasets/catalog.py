@@ -59,7 +59,7 @@ DATASETS: dict[str, DataSet] = {
             },
             access="registration with the ROSE Lab of NTU Singapore, for academic use; its 3D skeletons, the first "
             "file (nturgbd_skeletons_s001_to_s017.zip)",
-            revision=1,
+            revision=2,
             clips=56_578,
             credit=_NTU,
         ),
@@ -75,7 +75,7 @@ DATASETS: dict[str, DataSet] = {
             },
             access="registration with the ROSE Lab of NTU Singapore, for academic use; its 3D skeletons, both files "
             "(nturgbd_skeletons_s001_to_s017.zip and nturgbd_skeletons_s018_to_s032.zip)",
-            revision=1,
+            revision=2,
             clips=113_945,
             credit=_NTU120,
         ),

@@ -18,6 +18,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 
 from benchmarks.datasets import rules
+from benchmarks.datasets.preprocess import only_first
 from benchmarks.datasets.raw import ntu_names
 from benchmarks.datasets.raw.found import NOT_A_ZIP, most_unpacked
 from benchmarks.datasets.source import BadClip, Clip, Loaded, Source
@@ -42,6 +43,7 @@ class Row(NamedTuple):
     path: str
     member: str
     number: int
+    tracked: bool  # bodies were chosen by motion (NTU), and are not the two that the sensor gave (PKU)
 
 
 def source(path: Path, dataset: str, names: Path | None = None) -> Source:
@@ -62,7 +64,8 @@ def source(path: Path, dataset: str, names: Path | None = None) -> Source:
             raise ValueError(f"{path}: x_{side} has shape {shape}, expected {wanted}")
         _verify(path, f"x_{side}")
     rows, note = _rows(path, dataset, split, labels, names)
-    places = [Row(str(path), f"x_{side}", i) for side in labels for i in range(len(labels[side]))]
+    tracked = dataset in ("ntu60", "ntu120")
+    places = [Row(str(path), f"x_{side}", i, tracked) for side in labels for i in range(len(labels[side]))]
     status = path.stat()
     return Source(
         kind="CTR-GCN npz",
@@ -213,6 +216,7 @@ def _stream(path: str, member: str) -> _Stream:
 def load(place: Row) -> Loaded:
     """One clip, (3, T, 25, 2) metres without the frames of zeros at its end; a copied second person is taken out.
 
+    Of NTU only the frames in which the first actor is seen, as `bodies.by_motion` gives them: he may come late.
     Raises BadClip for a clip without content, and where the file is cut.
     """
     try:
@@ -224,7 +228,8 @@ def load(place: Row) -> Loaded:
     if not len(seen):
         raise BadClip("all coordinates are 0")
     x = values[: seen[-1] + 1].astype(np.float64).reshape(-1, 2, 25, 3).transpose(3, 0, 2, 1)
-    if np.array_equal(x[..., 0], x[..., 1]):
+    x = only_first(x) if place.tracked else x
+    if np.array_equal(x[..., 0], x[..., 1]) and x.any():
         x[..., 1] = 0.0
         return Loaded(x, "second person a copy of the first, taken out")
     return Loaded(x)

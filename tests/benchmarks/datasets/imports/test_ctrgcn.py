@@ -1,0 +1,38 @@
+"""What CTR-GCN's and MAMP's npz files do not say, and what must not be guessed from them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.datasets import imports, store
+from benchmarks.datasets.prepare import prepare
+from tests.benchmarks.datasets.imports import import_files
+
+FRAMES = 16
+ORDER = {"train": ["S001C001P001R001A011"], "test": ["S001C001P003R001A012"]}
+
+
+def silent(line: str) -> None:
+    """Nobody reads what a test reports."""
+
+
+def put(path: Path, classes: int = 60, first: int = 30) -> Path:
+    """A file of two clips of 60 frames: one person from frame `first` on, the other throughout."""
+    x = np.random.default_rng(0).normal(size=(3, 60, 25, 2)) + 2
+    x[:, :first, :, 0] = 0.0
+    return import_files.ctrgcn(path, {name: x for names in ORDER.values() for name in names}, ORDER, False, classes)
+
+
+def test_a_first_actor_who_comes_late_is_not_cut_away(tmp_path: Path) -> None:
+    late = prepare("ntu60", [put(tmp_path / "NTU60_CS.npz")], tmp_path, FRAMES, partial=True, say=silent)
+    x, meta, _ = store.load(late)
+    assert x.any(axis=(1, 3)).all()  # both people, in every frame
+    assert meta["length"].tolist() == [30, 30]
+
+
+def test_bodies_of_pku_are_the_sensor_s_and_counted_as_in_its_own_files(tmp_path: Path) -> None:
+    source = imports.source(put(tmp_path / "PKUv1_XSub.npz", 51), "pku1", FRAMES)
+    assert source is not None
+    assert source.load(source.clips[0].place).x.shape[1] == 60
