@@ -8,6 +8,8 @@ complete data set, they are rebuilt from the order in which the files were made,
 from __future__ import annotations
 
 import contextlib
+import re
+import shlex
 import weakref
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
@@ -35,6 +37,7 @@ _SPLITS = {
     "cset": "xset",
     "xset": "xset",
 }
+_OWN = (("ntu", re.compile(r"ntu\D*(60|120)(?!\d)")), ("pku", re.compile(r"(?:pku\D*|^v)([12])(?!\d)")))
 
 
 class Row(NamedTuple):
@@ -50,9 +53,13 @@ def source(path: Path, dataset: str, names: Path | None = None) -> Source:
     """Every clip of the file, training side first.
 
     names: the list `skes_available_name.txt` of the same preparation; without it the official list is tried.
-    Raises ValueError for a file whose name does not tell the split, arrays of other shapes, and given names that do
-    not fit the labels.
+    Raises ValueError for a file whose name tells another data set or does not tell the split, arrays of other shapes,
+    and given names that do not fit the labels.
     """
+    told = next((f"{family}{found[1]}" for family, own in _OWN if (found := own.search(path.stem.lower()))), dataset)
+    if told != dataset:
+        command = f"python bench.py data prepare {told} --raw {shlex.quote(str(path))}"
+        raise ValueError(f"{path} is of {told} by its name, not of {dataset}; use {command}, or rename the file")
     split = _SPLITS.get(path.stem.lower().rpartition("_")[2])
     if split is None or (split == "xset" and dataset != "ntu120"):
         raise ValueError(f"{path}: the name should tell the split, as NTU60_CS, NTU120_CSet or PKUv1_XSub do")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from benchmarks.datasets import imports, store
 from benchmarks.datasets.prepare import prepare
@@ -36,3 +37,28 @@ def test_bodies_of_pku_are_the_sensor_s_and_counted_as_in_its_own_files(tmp_path
     source = imports.source(put(tmp_path / "PKUv1_XSub.npz", 51), "pku1", FRAMES)
     assert source is not None
     assert source.load(source.clips[0].place).x.shape[1] == 60
+
+
+@pytest.mark.parametrize(
+    ("stem", "dataset", "told"),
+    [
+        ("PKUv1_XSub", "pku2", "pku1"),
+        ("PKUMMDv2_XView", "pku1", "pku2"),
+        ("PKU-MMD_2_xsub", "pku1", "pku2"),
+        ("v1_XSub", "pku2", "pku1"),
+        ("NTU60_CS", "ntu120", "ntu60"),
+        ("ntu_rgbd_120_xsub", "ntu60", "ntu120"),
+        ("NTU60_CS", "pku1", "ntu60"),
+        ("PKUv1_XSub", "ntu60", "pku1"),
+    ],
+)
+def test_a_file_of_another_data_set_is_refused(stem: str, dataset: str, told: str, tmp_path: Path) -> None:
+    path = put(tmp_path / f"{stem}.npz")
+    with pytest.raises(ValueError, match=rf"{stem}.npz is of {told} by its name, not of {dataset}; .*prepare {told} "):
+        imports.source(path, dataset, FRAMES)
+    assert imports.source(path, told, FRAMES)
+
+
+@pytest.mark.parametrize(("stem", "dataset"), [("mine_CS", "ntu120"), ("NTU_v2_CS", "ntu60"), ("PKU_XSub", "pku2")])
+def test_a_name_that_tells_no_data_set_is_believed(stem: str, dataset: str, tmp_path: Path) -> None:
+    assert imports.source(put(tmp_path / f"{stem}.npz"), dataset, FRAMES)
