@@ -154,7 +154,7 @@ def _rows(
             )
             raise ValueError(f"{names} is not the list of {path}: {why}")
     rows = [
-        {"name": f"{side}-{i + 1:06}", "label": int(label), "subject": -1, split: side}
+        {"name": f"{side}-{i + 1:06}", "label": int(label), "subject": rules.UNTOLD, split: side}
         for side, values in labels.items()
         for i, label in enumerate(values)
     ]

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.datasets import imports, store
+from benchmarks.datasets import catalog, imports, presence, store
+from benchmarks.datasets.check import check
 from benchmarks.datasets.prepare import prepare
 from tests.benchmarks.datasets.imports import import_files
 
@@ -62,3 +63,17 @@ def test_a_file_of_another_data_set_is_refused(stem: str, dataset: str, told: st
 @pytest.mark.parametrize(("stem", "dataset"), [("mine_CS", "ntu120"), ("NTU_v2_CS", "ntu60"), ("PKU_XSub", "pku2")])
 def test_a_name_that_tells_no_data_set_is_believed(stem: str, dataset: str, tmp_path: Path) -> None:
     assert imports.source(put(tmp_path / f"{stem}.npz"), dataset, FRAMES)
+
+
+def test_a_split_by_subject_cannot_be_cut_where_no_subject_is_told(tmp_path: Path) -> None:
+    prepare("ntu60", [put(tmp_path / "NTU60_CV.npz")], tmp_path, FRAMES, partial=True, say=silent)
+    reason = presence.uncut("ntu60", "xsub", FRAMES, tmp_path)
+    assert reason is not None
+    assert "cannot be cut for xsub: its files do not tell the 'subject' of a clip" in reason
+    assert presence.uncut("ntu60", "xview", FRAMES, tmp_path) is None
+    with pytest.raises(ValueError, match="ntu60 xsub: meta does not tell the 'subject' of every clip"):
+        catalog.splits("ntu60", "xsub", FRAMES, tmp_path)
+    report = check("ntu60", FRAMES, tmp_path)
+    assert "  xsub                 cannot be cut: these files do not tell the 'subject' of a clip" in report.lines
+    told = [line for line in report.lines if "learnable for nobody" in line]
+    assert [line.split()[0] for line in told] == ["xview"]  # two clips of two classes, whatever the subject
