@@ -58,8 +58,9 @@ def by_motion(frames: Frames) -> np.ndarray:
     the rest of it comes too early. Where one body ends and another begins in the same frame, they do not overlap.
 
     One step is our own: of the result only the frames in which the first actor is seen are kept, because they are
-    what `preprocess` counts. CTR-GCN keeps all in which anybody is. pyskl chooses the same bodies; it removes empty
-    frames at both ends only, and exchanges the two actors where frame 0 has the second alone, which is not done here.
+    what `preprocess` counts. CTR-GCN keeps all in which anybody is. Not followed is pyskl where it differs: two bodies
+    with one frame in common overlap, empty frames are removed at both ends only, and the two actors are exchanged
+    where frame 0 has the second alone.
     Raises BadClip when no frame has a body.
     """
     if not len(frames.frame):
