@@ -59,7 +59,7 @@ DATASETS: dict[str, DataSet] = {
             },
             access="registration with the ROSE Lab of NTU Singapore, for academic use; its 3D skeletons, the first "
             "file (nturgbd_skeletons_s001_to_s017.zip)",
-            revision=1,
+            revision=2,
             clips=56_578,
             credit=_NTU,
         ),
@@ -75,7 +75,7 @@ DATASETS: dict[str, DataSet] = {
             },
             access="registration with the ROSE Lab of NTU Singapore, for academic use; its 3D skeletons, both files "
             "(nturgbd_skeletons_s001_to_s017.zip and nturgbd_skeletons_s018_to_s032.zip)",
-            revision=1,
+            revision=2,
             clips=113_945,
             credit=_NTU120,
         ),
@@ -168,13 +168,16 @@ def rule(name: str, split: str) -> Rule:
 def sides(name: str, split: str, meta: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Row numbers (int64) of the training and of the test side.
 
-    Raises ValueError when meta lacks a column that the rule reads, or when a side is empty.
+    Raises ValueError when meta lacks a column that the rule reads, or a value in it, or when a side is empty.
     """
     cut = rule(name, split)
     try:
         train, test = (np.flatnonzero(mask) for mask in cut.sides(meta))
     except KeyError as error:
-        raise ValueError(f"{name} {split}: meta has no column {error}, only {list(meta.columns)}") from error
+        lacks = f"has no column {error}, only {list(meta.columns)}"
+        if error.args[0] in meta:
+            lacks = f"does not tell the {error} of every clip; prepare the data set from files that do"
+        raise ValueError(f"{name} {split}: meta {lacks}") from error
     for side, rows in (("training", train), ("test", test)):
         if not len(rows):
             raise ValueError(

@@ -49,7 +49,7 @@ def convert(
 
     raw: what the manifest says about where it came from. strict: stop at the first recording that cannot be used.
     jobs: worker processes; one means this process, as does a source that is not parallel.
-    Each row of meta is the source's row and recorded (frames in the file), length (frames with a first person) and
+    Each row of meta is the source's row and recorded (frames that it loads), length (frames with a first person) and
     persons (how many are ever seen). Raises ValueError for a source without usable clips, rows that do not fit
     together, and with `strict`; OSError (with advice) when the folder cannot be written or the disk is full.
     """

@@ -33,13 +33,14 @@ class Samples(NamedTuple):
     same: np.ndarray  # int64, equal for clips that are equal byte for byte
     zero: np.ndarray  # bool, all zero
     still: np.ndarray  # bool, every frame is the first one
+    absent: np.ndarray  # bool, the first person is all zero
 
 
 def read(folder: Path, x: np.ndarray, meta: pd.DataFrame) -> Samples:
     """One pass over x (N, 3, T, V, M). Raises ValueError for numbers that are not finite."""
     known: dict[bytes, int] = {}
     same = np.empty(len(x), np.int64)
-    zero, still = np.empty(len(x), bool), np.empty(len(x), bool)
+    zero, still, absent = np.empty((3, len(x)), bool)
     for start in range(0, len(x), BLOCK):
         block = np.ascontiguousarray(x[start : start + BLOCK])
         finite = np.isfinite(block).all(axis=(1, 2, 3, 4))
@@ -51,7 +52,8 @@ def read(folder: Path, x: np.ndarray, meta: pd.DataFrame) -> Samples:
         rows = slice(start, start + len(block))
         zero[rows] = ~block.any(axis=(1, 2, 3, 4))
         still[rows] = (block == block[:, :, :1]).all(axis=(1, 2, 3, 4))
-    return Samples(same, zero, still)
+        absent[rows] = ~block[..., 0].any(axis=(1, 2, 3))
+    return Samples(same, zero, still, absent)
 
 
 def clips(samples: Samples, names: np.ndarray) -> list[Finding]:
@@ -59,6 +61,8 @@ def clips(samples: Samples, names: np.ndarray) -> list[Finding]:
     found = []
     if samples.zero.any():
         found.append(_of(samples.zero, names, "all zero, without a recording", wrong=True))
+    if (absent := samples.absent & ~samples.zero).any():
+        found.append(_of(absent, names, "without its first person, who is all zero", wrong=True))
     if (still := samples.still & ~samples.zero).any():
         found.append(_of(still, names, "constant, without a movement", wrong=False))
     return found

@@ -19,13 +19,27 @@ LEFT_SHOULDER, RIGHT_SHOULDER = 4, 8
 SOFTENER = 1e-4  # added to the shoulder width (m): the released code's guard against dividing by zero
 
 
+def first_seen(x: np.ndarray) -> np.ndarray:
+    """In which frames the first person is seen: his spine base is not at the origin. (3, T, V, M) -> (T,) bool."""
+    return np.abs(x[:, :, SPINE_BASE, 0]).sum(axis=0) != 0
+
+
 def valid_length(x: np.ndarray) -> int:
     """The number of frames in which the first person's spine base is not at the origin.
 
-    A count, not a last index: after a gap in the middle the tail of the clip is cut, as in the released code.
-    x: (3, T, V, M). Returns 0..T.
+    A count, not a last index: after a gap in the middle the tail of the clip is cut, as in the released code. That
+    code takes the bodies of a frame in file order, so that a first person is missing only where nobody is seen.
+    Bodies that were chosen by motion come here after `only_first`. x: (3, T, V, M). Returns 0..T.
     """
-    return int(np.count_nonzero(np.abs(x[:, :, SPINE_BASE, 0]).sum(axis=0)))
+    return int(np.count_nonzero(first_seen(x)))
+
+
+def only_first(x: np.ndarray) -> np.ndarray:
+    """The frames in which the first person is seen, (3, T, V, M) -> (3, T', V, M): of these nothing is cut.
+
+    For bodies that were chosen by motion: the first actor may come late, while the second one is seen from the start.
+    """
+    return x[:, first_seen(x)]
 
 
 def centre(x: np.ndarray) -> np.ndarray:

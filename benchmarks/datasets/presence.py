@@ -44,20 +44,20 @@ def trouble(name: str, folder: Path) -> str | None:
 def uncut(name: str, split: str, frames: int, data: Path) -> str | None:
     """Why a data set that is prepared cannot be cut for a split, as one sentence; None where it can be.
 
-    Some files in circulation do not tell the camera or the subject of a clip. Looks at the columns of meta only.
+    Some files in circulation do not tell the camera or the subject of a clip. Reads meta, without its checksum.
     """
     import pandas as pd  # commands that have nothing prepared to look at start without it
 
     cut, folder = catalog.rule(name, split), store.folder_of(data, name, frames)
     try:
-        columns = pd.read_csv(folder / store.META, nrows=0)
-        cut.sides(columns)
-        cut.labels(columns)
+        meta = pd.read_csv(folder / store.META, keep_default_na=False, dtype={"name": str})
+        cut.sides(meta)
+        cut.labels(meta)
     except KeyError as column:
         return (
             f"{folder} cannot be cut for {split}: its files do not tell the {column} of a clip; prepare it from files "
             f"that do with: {store.command(folder)}"
         )
-    except (OSError, ValueError):
+    except (OSError, ValueError, TypeError):
         return None  # damaged: whoever opens it says so
     return None

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from benchmarks.datasets import rules
 from benchmarks.datasets.imports import unpickle
 from benchmarks.datasets.raw import ntu_names
 from benchmarks.datasets.source import BadClip, Clip, Loaded, Source
@@ -98,7 +99,7 @@ def _row(name: str, label: Any, dataset: str, split: str, side: str, labels: Pat
     match = _PKU[dataset].fullmatch(stem) if dataset in _PKU else None
     if match is None:
         raise ValueError(f"{labels}: {name!r} is not a clip of {dataset}")
-    subject = int(match[2]) if dataset == "pku2" else -1
+    subject = int(match[2]) if dataset == "pku2" else rules.UNTOLD
     video = int(match[1]) if dataset == "pku1" else f"A{int(match[1]):02}N{int(match[2]):02}"
     # V numbers the camera, but which number is which camera is not written down: no column `camera`; the side is taken
     # from the file.

@@ -8,6 +8,8 @@ complete data set, they are rebuilt from the order in which the files were made,
 from __future__ import annotations
 
 import contextlib
+import re
+import shlex
 import weakref
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +20,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 
 from benchmarks.datasets import rules
+from benchmarks.datasets.preprocess import only_first
 from benchmarks.datasets.raw import ntu_names
 from benchmarks.datasets.raw.found import NOT_A_ZIP, most_unpacked
 from benchmarks.datasets.source import BadClip, Clip, Loaded, Source
@@ -34,6 +37,7 @@ _SPLITS = {
     "cset": "xset",
     "xset": "xset",
 }
+_OWN = (("ntu", re.compile(r"ntu\D*(60|120)(?!\d)")), ("pku", re.compile(r"(?:pku\D*|^v)([12])(?!\d)")))
 
 
 class Row(NamedTuple):
@@ -42,15 +46,20 @@ class Row(NamedTuple):
     path: str
     member: str
     number: int
+    tracked: bool  # bodies were chosen by motion (NTU), and are not the two that the sensor gave (PKU)
 
 
 def source(path: Path, dataset: str, names: Path | None = None) -> Source:
     """Every clip of the file, training side first.
 
     names: the list `skes_available_name.txt` of the same preparation; without it the official list is tried.
-    Raises ValueError for a file whose name does not tell the split, arrays of other shapes, and given names that do
-    not fit the labels.
+    Raises ValueError for a file whose name tells another data set or does not tell the split, arrays of other shapes,
+    and given names that do not fit the labels.
     """
+    told = next((f"{family}{found[1]}" for family, own in _OWN if (found := own.search(path.stem.lower()))), dataset)
+    if told != dataset:
+        command = f"python bench.py data prepare {told} --raw {shlex.quote(str(path))}"
+        raise ValueError(f"{path} is of {told} by its name, not of {dataset}; use {command}, or rename the file")
     split = _SPLITS.get(path.stem.lower().rpartition("_")[2])
     if split is None or (split == "xset" and dataset != "ntu120"):
         raise ValueError(f"{path}: the name should tell the split, as NTU60_CS, NTU120_CSet or PKUv1_XSub do")
@@ -62,7 +71,8 @@ def source(path: Path, dataset: str, names: Path | None = None) -> Source:
             raise ValueError(f"{path}: x_{side} has shape {shape}, expected {wanted}")
         _verify(path, f"x_{side}")
     rows, note = _rows(path, dataset, split, labels, names)
-    places = [Row(str(path), f"x_{side}", i) for side in labels for i in range(len(labels[side]))]
+    tracked = dataset in ("ntu60", "ntu120")
+    places = [Row(str(path), f"x_{side}", i, tracked) for side in labels for i in range(len(labels[side]))]
     status = path.stat()
     return Source(
         kind="CTR-GCN npz",
@@ -144,7 +154,7 @@ def _rows(
             )
             raise ValueError(f"{names} is not the list of {path}: {why}")
     rows = [
-        {"name": f"{side}-{i + 1:06}", "label": int(label), "subject": -1, split: side}
+        {"name": f"{side}-{i + 1:06}", "label": int(label), "subject": rules.UNTOLD, split: side}
         for side, values in labels.items()
         for i, label in enumerate(values)
     ]
@@ -213,6 +223,7 @@ def _stream(path: str, member: str) -> _Stream:
 def load(place: Row) -> Loaded:
     """One clip, (3, T, 25, 2) metres without the frames of zeros at its end; a copied second person is taken out.
 
+    Of NTU only the frames in which the first actor is seen, as `bodies.by_motion` gives them: he may come late.
     Raises BadClip for a clip without content, and where the file is cut.
     """
     try:
@@ -224,7 +235,8 @@ def load(place: Row) -> Loaded:
     if not len(seen):
         raise BadClip("all coordinates are 0")
     x = values[: seen[-1] + 1].astype(np.float64).reshape(-1, 2, 25, 3).transpose(3, 0, 2, 1)
-    if np.array_equal(x[..., 0], x[..., 1]):
+    x = only_first(x) if place.tracked else x
+    if np.array_equal(x[..., 0], x[..., 1]) and x.any():
         x[..., 1] = 0.0
         return Loaded(x, "second person a copy of the first, taken out")
     return Loaded(x)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from benchmarks.datasets.preprocess import only_first
 from benchmarks.datasets.raw.ntu_text import Frames
 from benchmarks.datasets.source import BadClip
 
@@ -24,15 +25,14 @@ NOISY = 0.69754  # a body that is too wide in this share of its frames is noise
 def first_two(frames: Frames) -> np.ndarray:
     """The first two bodies of each frame in file order, (3, T, 25, 2); ids and motion are not looked at.
 
-    What CrosSCLR, AimCLR, SkeleMixCLR and SkeAttnCLR do. Frames without bodies stay zero. Raises BadClip when no
-    frame has a body.
+    What CrosSCLR, AimCLR, SkeleMixCLR and SkeAttnCLR do. Frames without bodies stay zero, and so does the place of a
+    body with a NaN. Raises BadClip when no frame has a body.
     """
     if not len(frames.frame):
         raise BadClip("no body in any frame")
-    place = np.arange(len(frames.frame)) - np.searchsorted(frames.frame, frames.frame)  # within its frame
-    kept = place < PERSONS
+    kept = frames.place < PERSONS
     x = np.zeros((frames.total, PERSONS, *frames.xyz.shape[1:]))
-    x[frames.frame[kept], place[kept]] = frames.xyz[kept]
+    x[frames.frame[kept], frames.place[kept]] = frames.xyz[kept]
     return x.transpose(3, 0, 2, 1)
 
 
@@ -52,10 +52,15 @@ class _Body:
 def by_motion(frames: Frames) -> np.ndarray:
     """The one or two bodies that move most after noise is dropped, (3, T', 25, 2).
 
-    What CTR-GCN and pyskl do: frames without bodies are removed (T' <= T); of several ids those seen in fewer than
-    12 frames and those mostly wider than tall are dropped, but never the last; the rest are put, the liveliest
-    first, into the first place where their time is free. A body's frames are taken as uninterrupted from its first
-    one: after a gap the rest of it comes too early. Both programs do that, so it is done here.
+    What CTR-GCN does: frames without bodies are removed (T' <= T); of several ids those seen in fewer than 12 frames
+    and those mostly wider than tall are dropped, but never the last; the rest are put, the liveliest first, into the
+    first place where their time is free. A body's frames are taken as uninterrupted from its first one: after a gap
+    the rest of it comes too early. Where one body ends and another begins in the same frame, they do not overlap.
+
+    One step is our own: of the result only the frames in which the first actor is seen are kept, because they are
+    what `preprocess` counts. CTR-GCN keeps all in which anybody is. Not followed is pyskl where it differs: two bodies
+    with one frame in common overlap, empty frames are removed at both ends only, and the two actors are exchanged
+    where frame 0 has the second alone.
     Raises BadClip when no frame has a body.
     """
     if not len(frames.frame):
@@ -72,7 +77,7 @@ def by_motion(frames: Frames) -> np.ndarray:
         bodies.sort(key=lambda body: -body.motion)
     x = np.zeros((PERSONS, len(valid), *frames.xyz.shape[1:]))
     _place(bodies, x)
-    return x.transpose(3, 1, 2, 0)
+    return only_first(x.transpose(3, 1, 2, 0))
 
 
 def _motion(xyz: np.ndarray) -> float:
@@ -110,14 +115,17 @@ def _drop(bodies: Sequence[_Body], noise: Callable[[_Body], bool]) -> list[_Body
 
 
 def _place(bodies: Sequence[_Body], x: np.ndarray) -> None:
-    """The first body is the first actor; each other one joins the actor whose time it does not share, or is lost."""
-    taken: list[tuple[int, int] | None] = [None] * PERSONS
+    """The first body is the first actor; each other one joins the actor whose time it does not share, or is lost.
+
+    The second actor's time begins as (0, 0), as in CTR-GCN and pyskl: from then on it reaches from frame 0 to his last
+    one, and a body that is there before he comes is lost.
+    """
+    taken = [(bodies[0].start, bodies[0].start), (0, 0)]
     for body in bodies:
-        for actor in range(PERSONS):
-            span = taken[actor]
-            if span is None or min(span[1], body.end) <= max(span[0], body.start):
+        for actor, (start, end) in enumerate(taken):
+            if min(end, body.end) <= max(start, body.start):
                 x[actor, body.start : body.end + 1] = body.xyz[: x.shape[1] - body.start]
-                taken[actor] = (min(span[0], body.start), max(span[1], body.end)) if span else (body.start, body.end)
+                taken[actor] = (min(start, body.start), max(end, body.end))
                 break
 
 

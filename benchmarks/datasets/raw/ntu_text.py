@@ -30,9 +30,10 @@ class Frames(NamedTuple):
 
     total: int  # T
     frame: np.ndarray  # (n,) int: in which frame each body was seen
+    place: np.ndarray  # (n,) int: which body of its frame it is in the file, 0 the first
     ids: list[int]  # n
     xyz: np.ndarray  # (n, 25, 3) float64, metres
-    dropped: int  # bodies with a NaN, which count as not seen
+    dropped: int  # bodies with a NaN: not seen, but nobody else takes their place in the frame
 
 
 def parse(content: bytes) -> Frames:
@@ -45,7 +46,9 @@ def parse(content: bytes) -> Frames:
         lines.pop()
     if not lines:
         raise BadClip("the file is empty")
-    total, starts, frame, ids = _outline(lines)
+    total, starts, bodies, ids = _outline(lines)
+    frame = np.array(bodies, dtype=np.int64)
+    place = np.arange(len(frame)) - np.searchsorted(frame, frame)
     xyz = _coordinates(lines, starts).reshape(-1, JOINTS, 3)
     kept = np.asarray(~np.isnan(xyz).any(axis=(1, 2)))
     too_far = np.argwhere(~(np.abs(xyz) <= FARTHEST) & kept[:, None, None])
@@ -54,7 +57,8 @@ def parse(content: bytes) -> Frames:
         raise not_metres(starts[body] + joint + 1, float(xyz[body, joint, axis]))
     return Frames(
         total,
-        np.array(frame, dtype=np.int64)[kept],
+        frame[kept],
+        place[kept],
         [body for body, keep in zip(ids, kept.tolist(), strict=True) if keep],
         xyz[kept],
         int((~kept).sum()),

@@ -92,6 +92,15 @@ def test_clips_of_zeros_and_clips_that_stand_still(tmp_path: Path) -> None:
     assert len(told(report, "xsub")) == 1, "zeros on both sides are no copy of a recording"
 
 
+def test_a_clip_without_its_first_person(tmp_path: Path) -> None:
+    """What the released code makes of a clip in which the other one is there before him, and he for a short time."""
+    pairs = rows()
+    pairs[1][1][..., 0] = 0.0
+    report = checked(tmp_path, pairs)
+    assert not report.good
+    assert told(report, "all") == ["1 clip is without its first person, who is all zero: s1L-0  <-- wrong"]
+
+
 @pytest.mark.parametrize(
     ("subjects", "line"),
     [
@@ -118,4 +127,4 @@ def test_what_no_prepared_set_of_ours_has() -> None:
 
 
 def _apart(count: int) -> findings.Samples:
-    return findings.Samples(np.arange(count), np.zeros(count, bool), np.zeros(count, bool))
+    return findings.Samples(np.arange(count), *np.zeros((3, count), bool))

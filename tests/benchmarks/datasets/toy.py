@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.datasets import catalog
 from benchmarks.datasets.convert import convert
 from benchmarks.datasets.source import BadClip, Clip, Loaded, Source
 
@@ -35,6 +36,7 @@ def source(pairs: Pairs, **changes: Any) -> Source:
 def put(folder: Path, pairs: Pairs, **changes: Any) -> Path:
     """Write finished clips as the prepared data set `folder`, whose name is <name>-<frames>."""
     name, _, frames = folder.name.rpartition("-")
-    options: dict[str, Any] = {"name": name, "classes": 2, "revision": 1, "credit": "nobody", "persons": 2}
+    revision = catalog.DATASETS[name].revision if name in catalog.DATASETS else 1
+    options: dict[str, Any] = {"name": name, "classes": 2, "revision": revision, "credit": "nobody", "persons": 2}
     silent: dict[str, Any] = {"say": lambda line: None}
     return convert(folder, source(pairs), frames=int(frames), **(options | silent | changes))

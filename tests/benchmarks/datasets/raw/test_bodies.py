@@ -27,7 +27,8 @@ def seen(count: int, *spans: tuple[int, int, np.ndarray]) -> Frames:
     ]
     found.sort(key=lambda entry: entry[:2])
     frame = np.array([entry[0] for entry in found], dtype=np.int64)
-    return Frames(count, frame, [entry[2] for entry in found], np.array([entry[3] for entry in found]), 0)
+    place = np.arange(len(frame)) - np.searchsorted(frame, frame)
+    return Frames(count, frame, place, [entry[2] for entry in found], np.array([entry[3] for entry in found]), 0)
 
 
 def same(x: np.ndarray, person: int, poses: np.ndarray, start: int = 0) -> bool:
@@ -103,7 +104,34 @@ def test_after_a_gap_the_rest_of_a_body_comes_too_early() -> None:
     whole, split = body(40, 0.1), body(30, 1.0)
     x = by_motion(seen(40, (1, 0, whole), (2, 0, split[:15]), (2, 25, split[15:])))
     assert same(x, 0, split)  # frames 15 to 29, though it was away until frame 25
-    assert not x[:, 30:, :, 0].any()
+    assert x.shape[1] == 30  # it seems to be gone from frame 30 on
+
+
+def test_frames_without_anybody_after_noise_was_dropped_are_removed() -> None:
+    ghost, real = body(SHORTEST - 1, 5.0), body(30)
+    x = by_motion(seen(41, (8, 0, ghost), (7, SHORTEST - 1, real)))
+    assert x.shape[1] == 30
+    assert same(x, 0, real)
+
+
+def test_only_frames_of_the_first_actor_are_kept() -> None:
+    """What counts frames of the first person and starts at frame 0 would else see the other one alone."""
+    lively, calm = body(30, 1.0), body(60, 0.1)
+    x = by_motion(seen(60, (7, 0, calm), (8, 30, lively)))
+    assert x.shape[1] == 30
+    assert same(x, 0, lively)
+    assert same(x, 1, calm[30:])
+    again = body(15, 0.5)
+    x = by_motion(seen(80, (7, 0, body(80, 0.1)), (8, 0, lively), (9, 50, again)))
+    assert same(x, 0, np.concatenate([lively, again]))  # nobody else closes the gap
+
+
+def test_the_second_actor_is_taken_to_be_there_from_frame_0_on() -> None:
+    """As in CTR-GCN and pyskl: their second interval begins as [0, 0]."""
+    first, second, before = body(60, 3.0), body(20, 2.0), body(20, 1.0)
+    x = by_motion(seen(60, (1, 0, first), (2, 40, second), (3, 10, before)))
+    assert same(x, 1, second, 40)
+    assert not x[:, :40, :, 1].any()
 
 
 @pytest.mark.parametrize("choose", [first_two, by_motion])

@@ -64,6 +64,7 @@ def test_a_body_with_nan_is_not_seen() -> None:
     found = ntu_text.parse(b"\n".join(lines))
     assert found.dropped == 1
     assert found.ids[0] == IDS[1]
+    assert found.place[:3].tolist() == [1, 0, 1]
     assert len(found.xyz) == 7
     assert np.isfinite(found.xyz).all()
 
@@ -113,6 +114,18 @@ def joint(line: int, column: int, word: bytes) -> bytes:
 def test_what_is_wrong_is_told_with_its_line(content: bytes, message: str) -> None:
     with pytest.raises(BadClip, match=message):
         ntu_text.parse(content)
+
+
+def test_a_body_with_nan_keeps_its_place() -> None:
+    good = np.random.default_rng(0).normal(size=(3, 4, 25, 3)) + 2
+    bad = good.copy()
+    bad[0, 1, 3, 0] = np.nan  # the first of three bodies, in frame 1
+    whole, holed = (ntu_text.parse(skeleton_text(bodies_of(x))) for x in (good, bad))
+    assert (whole.dropped, holed.dropped) == (0, 1)
+    assert holed.place.tolist() == [0, 1, 2, 1, 2, 0, 1, 2, 0, 1, 2]
+    expected = BODIES["first-two"](whole)
+    expected[:, 1, :, 0] = 0.0  # not the second person
+    np.testing.assert_array_equal(BODIES["first-two"](holed), expected)
 
 
 def test_no_body_at_all() -> None:
