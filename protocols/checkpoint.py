@@ -78,8 +78,8 @@ def save_training(path: Path, run_id: str, state: dict[str, Any]) -> None:
         file.write(content.getbuffer())
 
 
-def load_training(path: Path, run_id: str, device: torch.device) -> dict[str, Any] | None:
-    """The saved state, or None when there is no file.
+def load_training(path: Path, run_id: str) -> dict[str, Any] | None:
+    """The saved state, on the CPU whatever the device is busy with, or None when there is no file.
 
     Raises:
         Damaged: when the file was changed since it was written, is of another format or of another run.
@@ -97,7 +97,7 @@ def load_training(path: Path, run_id: str, device: torch.device) -> dict[str, An
     if checksum != hashlib.sha256(content).hexdigest().encode() + b"\n":
         raise Damaged(path, "its checksum does not agree")
     try:
-        state = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
+        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         owner = state["run"]
     except Exception as error:  # made by something else, as the checksum is right; PyTorch raises nearly everything
         raise Damaged(path, f"it holds no training ({type(error).__name__}: {error})") from error

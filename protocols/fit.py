@@ -117,7 +117,7 @@ def fit(
     optimiser = sgd.build(module.parameters())
     path = context.folder / "checkpoint.pt" if context.folder else None
     history: list[dict[str, Any]] = []
-    saved = checkpoint.load_training(path, run_id, x.device) if path else None
+    saved = checkpoint.load_training(path, run_id) if path else None
     if saved:
         module.load_state_dict(saved["module"], strict=True)
         optimiser.load_state_dict(saved["optimiser"])

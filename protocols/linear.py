@@ -74,7 +74,7 @@ def train(
     x = torch.cat([features, features.new_ones(len(features), 1)], dim=1)  # the bias is the weight of a constant
     weight = torch.cat([head.weight, head.bias[:, None]], dim=1)
     velocity, gradient = torch.zeros_like(weight), torch.empty_like(weight)
-    given, minus_one = x.new_empty(batch, x.shape[1]), x.new_full((batch, 1), -1.0)
+    given, one_hot = x.new_empty(batch, x.shape[1]), torch.eye(classes, device=x.device, dtype=x.dtype)
     for epoch in range(config.epochs):
         lr = config.sgd.rate(epoch)
         generator = torch.Generator().manual_seed(derive(seed, "order", epoch))
@@ -83,7 +83,7 @@ def train(
         for rows, y in zip(order.split(batch), targets, strict=True):
             torch.index_select(x, 0, rows, out=given)
             logits = given @ weight.t()
-            error = logits.softmax(dim=1).scatter_add_(1, y[:, None], minus_one)
+            error = logits.softmax(dim=1).sub_(one_hot.index_select(0, y))
             torch.addmm(gradient, error.t(), given, beta=0, alpha=1 / batch, out=gradient)
             config.sgd.step(weight, velocity, gradient, lr)
         loss = F.cross_entropy(logits, targets[-1])

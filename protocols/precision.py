@@ -49,8 +49,8 @@ def exactly() -> Iterator[None]:
 def ordered(device: torch.device) -> Iterator[None]:
     """Asks a GPU, for the block, for the forms of an operation that add in one order: the same seed, the same bits.
 
-    A CPU has no others. On a GPU this covers cuDNN's convolutions and recurrences and PyTorch's scatters, not the
-    backward pass of its memory-efficient attention. What that leaves open has not been measured: nothing ran there yet.
+    A CPU has no others. Convolutions, recurrences, scatters and attention have one; an operation that has none is an
+    error, and none is in use. Nothing has run there yet.
     """
     if device.type != "cuda":
         yield
@@ -59,7 +59,7 @@ def ordered(device: torch.device) -> Iterator[None]:
     deterministic: Any = torch.utils.deterministic  # a module whose class has the property, unknown to type checkers
     before = torch.backends.cudnn.deterministic, deterministic.fill_uninitialized_memory
     torch.backends.cudnn.deterministic, deterministic.fill_uninitialized_memory = True, False  # filling costs time
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.use_deterministic_algorithms(True)  # warn_only would leave the backward pass of attention as it is
     try:
         yield
     finally:
@@ -73,7 +73,11 @@ def autocast(amp: Amp, device: torch.device) -> torch.autocast:
 
 
 def compile_backbones(module: nn.Module) -> None:
-    """Compiles every backbone in place; parameters keep their names."""
+    """Compiles every backbone in place; parameters keep their names.
+
+    What a worker compiled for earlier runs is forgotten: PyTorch gives up silently after eight forms of one function.
+    """
+    torch.compiler.reset()
     for part in module.modules():
         if isinstance(part, Backbone):
             part.compile()

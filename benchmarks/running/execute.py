@@ -34,10 +34,11 @@ from protocols.base import never, silent
 from protocols.checkpoint import CheckpointError, Damaged, load_encoder, set_aside
 from protocols.features import calibrate
 from protocols.fuse import fuse
-from protocols.precision import Amp, cannot_compile, ordered
+from protocols.precision import Amp, cannot_compile, ordered, products
 from protocols.pretrain import encoder_path, pretrain
 
 Status = Literal["ok", "failed", "claimed", "interrupted", "blocked"]
+FAULTS = (torch.OutOfMemoryError, torch.AcceleratorError)  # of a GPU, not of what it computes
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def execute(
             torch.device(machine.device), store.folder(run_id), run_id, report, stop, machine.amp, machine.compiled
         )
         try:
-            with ordered(context.device):
+            with ordered(context.device), products("off"):  # containers may have switched rounding on
                 result = _perform(run, store, machine, context, record["environment"])
         except Interrupted:
             return "interrupted"
@@ -108,11 +109,13 @@ def execute(
                     error.path, f"{error.reason}; it is called {aside.name} now, and will be made anew"
                 ) from error
             raise
-        except (MemoryError, torch.OutOfMemoryError, StoreError, CheckpointError, Unsupported, OSError):
+        except (MemoryError, *FAULTS, StoreError, CheckpointError, Unsupported, OSError):
             raise  # the machine's fault, not the run's: nothing is recorded, the run stays to do
         except Exception as error:
             if "allocate memory" in str(error):  # PyTorch's word for the same on a CPU
                 raise
+            if context.device.type == "cuda":
+                torch.cuda.synchronize()  # raises where the GPU has failed, and the run has not
             text = "".join(traceback.format_exception_only(error)).strip()
             if store.done(run):
                 raise StoreError(f"{run_id} has a result, whose files cannot be made anew: {text}") from error

@@ -8,6 +8,7 @@ Workers end with the process that started them, however that ends. With several 
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -214,5 +215,8 @@ def _work(root: str, machine: Machine, pipe: Connection, parent: int) -> None:
             pipe.send(execute(root, run_id, machine, report))
         except Damaged as error:
             pipe.send(f"{DAMAGED}: {error}")
+        except torch.AcceleratorError as error:  # this process can compute nothing there any more, another one can
+            print(f"{run_id}: {str(error).splitlines()[0]}", file=sys.stderr, flush=True)
+            os._exit(1)
         except (OSError, RuntimeError, MemoryError) as error:  # this machine's fault: no record, see execute
             pipe.send(f"lost: {error or type(error).__name__}")

@@ -7,6 +7,7 @@ time: a fraction of the roofline is floor / measured.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ import torch
 from benchmarks.throughput.clock import percentiles, times
 from benchmarks.throughput.kernel_cases import Case
 from methods.kernels.choice import products, unsupported
+from protocols import precision
 
 
 class Work(NamedTuple):
@@ -107,18 +109,9 @@ def _median(call: Callable[[], object], device: str, seconds: float) -> float:
     return percentiles(times({"": call}, device, seconds)[""])[1] / 1000
 
 
-class rounding:
-    """Within it float32 products may be rounded to tf32 if the kind is tf32, and may not otherwise."""
-
-    def __init__(self, kind: str) -> None:
-        self.wanted = "high" if kind == "tf32" else "highest"
-
-    def __enter__(self) -> None:
-        self.before = torch.get_float32_matmul_precision()
-        torch.set_float32_matmul_precision(self.wanted)
-
-    def __exit__(self, *_: object) -> None:
-        torch.set_float32_matmul_precision(self.before)
+def rounding(kind: str) -> AbstractContextManager[None]:
+    """Within it float32 products, cuDNN's too, may be rounded to tf32 if the kind is tf32, and may not otherwise."""
+    return precision.products("tf32" if kind == "tf32" else "off")
 
 
 def kinds_of(device: str) -> dict[str, torch.dtype]:

@@ -9,7 +9,8 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-FLUSH = 2**29  # bytes: ten times an H100's L2 cache; overwriting them also gives Python a start over the GPU
+FLUSH = 2**29  # bytes: ten times an H100's L2 cache
+AHEAD = 4_000_000  # cycles, some two milliseconds, by which Python is ahead of the GPU: else small calls time Python
 FEWEST, MOST = 5, 60  # rounds
 
 
@@ -73,6 +74,7 @@ def _on_gpu(device: str) -> Callable[[Callable[[], object]], Callable[[], float]
     def sample(call: Callable[[], object]) -> Callable[[], float]:
         begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
         cache.zero_()
+        torch.cuda._sleep(AHEAD)
         begin.record()
         call()
         end.record()

@@ -33,6 +33,8 @@ def by_kind(call: Callable[[], object], device: str) -> dict[str, float]:
             torch.cuda.synchronize()
     spent = dict.fromkeys([*KINDS, OTHER], 0.0)
     for event in seen.key_averages():
+        if event.device_type.name == "CUDA":
+            continue  # a kernel, whose time its operation has too
         microseconds = event.self_device_time_total if on_gpu else event.self_cpu_time_total
         spent[kind_of(event.key)] += microseconds / 1000
     return spent

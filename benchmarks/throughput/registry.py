@@ -11,6 +11,7 @@ from benchmarks.choices import UsageError
 from benchmarks.machine import hardware, limits
 from benchmarks.recipes import Settings
 from benchmarks.throughput import clock, data, evaluation, gru, hours, kernels, overhead, step, step_page, train, views
+from protocols.precision import products
 
 # Which options a profile, or a part of one, heeds besides --out.
 HEEDS: dict[tuple[str, str | None], set[str]] = {
@@ -49,6 +50,11 @@ def check(arguments: argparse.Namespace) -> None:
 def measure(arguments: argparse.Namespace, device: str, say: Callable[[str], None]) -> Iterator[Path]:
     """Runs the profile that the command line names; gives each page as soon as it is written."""
     clock.current(device)
+    with products("off"):  # what is measured otherwise says so
+        yield from _measure(arguments, device, say)
+
+
+def _measure(arguments: argparse.Namespace, device: str, say: Callable[[str], None]) -> Iterator[Path]:
     out, cores = arguments.out / "throughput", limits.cores()
     match arguments.profile:
         case "data":

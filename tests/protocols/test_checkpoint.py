@@ -61,7 +61,7 @@ def test_the_last_epoch_leaves_no_checkpoint(tmp_path: Path) -> None:
         run_id="a",
         context=Context(folder=tmp_path, checkpoint_seconds=0.0),
     )
-    saved = load_training(tmp_path / "checkpoint.pt", "a", torch.device("cpu"))
+    saved = load_training(tmp_path / "checkpoint.pt", "a")
     assert saved
     assert [entry["epoch"] for entry in saved["history"]] == [1, 2]
 

@@ -73,7 +73,7 @@ def test_weights_move_and_statistics_only_where_batches_rule(batchnorm, tmp_path
     context = Context(folder=tmp_path, stop=lambda: True, run="evaluate-test")
     with pytest.raises(Interrupted):
         finetune.run(encoder, data, "joint", 0, replace(CONFIG, batchnorm=batchnorm), context)
-    saved = load_training(tmp_path / "checkpoint.pt", "evaluate-test", torch.device("cpu"))
+    saved = load_training(tmp_path / "checkpoint.pt", "evaluate-test")
     assert saved is not None
     after = saved["module"]
     moved = {

@@ -237,14 +237,14 @@ def test_encoders_load_strictly_and_only_for_their_run(tmp_path: Path) -> None:
 
 
 def test_training_checkpoints_are_checked(tmp_path: Path) -> None:
-    path, cpu = tmp_path / "checkpoint.pt", torch.device("cpu")
-    assert load_training(path, "a", cpu) is None
+    path = tmp_path / "checkpoint.pt"
+    assert load_training(path, "a") is None
     save_training(path, "a", {"value": torch.ones(2)})
     with pytest.raises(CheckpointError, match="belongs to run a"):
-        load_training(path, "b", cpu)
+        load_training(path, "b")
     path.write_bytes(path.read_bytes()[:-50])
     with pytest.raises(CheckpointError, match="is damaged"):
-        load_training(path, "a", cpu)
+        load_training(path, "a")
 
 
 def test_replacing_keeps_the_old_file_when_the_block_fails(tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ class Site:
         }
 
     def _checkpoints(self) -> Any:
-        states = [load_training(self._checkpoint(run), run.id, torch.device("cpu")) for run in self.pretrainings]
+        states = [load_training(self._checkpoint(run), run.id) for run in self.pretrainings]
         return [_bytes(state["module"]) + repr(state["history"]).encode() for state in states if state]
 
     def _encoders(self) -> Any:

@@ -150,7 +150,7 @@ def parsers(folder: Path) -> list[Parser]:
         Parser("scores.npz", lambda p: scores.read(p, "a"), (root / "scores.npz").read_bytes()),
         Parser("e.safetensors", lambda p: load_encoder(p, lambda: torch.nn.Linear(2, 2), expected),
                (root / "e.safetensors").read_bytes()),
-        Parser("c.pt", lambda p: load_training(p, "a", torch.device("cpu")), (root / "c.pt").read_bytes()),
+        Parser("c.pt", lambda p: load_training(p, "a"), (root / "c.pt").read_bytes()),
         Parser("a.pkl", unpickle.load, pickled),
         Parser("train_position.npy", lambda p: crossclr._opened.__wrapped__(str(p)), array.getvalue()),
         Parser("PKUv1_XSub.npz", partial(ctrgcn.source, dataset="pku1"), cs),

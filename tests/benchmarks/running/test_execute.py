@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from benchmarks import recipes
 from benchmarks.recipes import Settings
@@ -12,6 +13,7 @@ from benchmarks.records.store import Store, StoreError
 from benchmarks.running import execute as module
 from benchmarks.running.execute import Machine, execute
 from benchmarks.runs import Evaluate, Pretrain
+from protocols import Result
 
 Pair = tuple[Store, Pretrain, Evaluate]
 
@@ -63,3 +65,43 @@ def test_a_result_is_not_replaced_by_a_failure(trained: Pair, monkeypatch: pytes
     with pytest.raises(StoreError, match=r"has a result, whose files cannot be made anew: .*not finite"):
         execute(str(store.root), encoder.id, Machine())
     assert store.done(encoder)
+
+
+@pytest.mark.parametrize("fault", [torch.AcceleratorError, torch.OutOfMemoryError])
+def test_what_a_gpu_does_is_no_failure_of_the_run(
+    fault: type[RuntimeError], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = recipes.pretraining(Settings(scale="smoke"), "skeletonclr", "ntu60", "xsub", "joint", 0)
+    store = Store(tmp_path)
+    store.prepare()
+    store.write_spec(run)
+
+    def faults(*_: object) -> None:
+        raise fault("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(module, "_pretrain", faults)
+    with pytest.raises(fault):
+        execute(str(tmp_path), run.id, Machine())
+    assert store.record(run.id) is None
+
+
+def test_runs_are_float32_where_the_environment_says_otherwise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in containers that set TORCH_ALLOW_TF32_CUBLAS_OVERRIDE."""
+    run = recipes.pretraining(Settings(scale="smoke"), "skeletonclr", "ntu60", "xsub", "joint", 0)
+    store = Store(tmp_path)
+    store.prepare()
+    store.write_spec(run)
+    seen: list[str] = []
+
+    def looked_at(*_: object) -> Result:
+        seen.append(torch.get_float32_matmul_precision())
+        return Result({"knn20": 0.5})
+
+    monkeypatch.setattr(module, "_pretrain", looked_at)
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high")
+    try:
+        assert execute(str(tmp_path), run.id, Machine()) == "ok"
+    finally:
+        torch.set_float32_matmul_precision(before)
+    assert seen == ["highest"]

@@ -85,7 +85,7 @@ def test_the_whole_command_for_a_gpu(gpu: None, quick: None, monkeypatch: pytest
 def test_the_chain_of_exponentials_is_one():
     from benchmarks.throughput import exponentials
 
-    x = torch.zeros(exponentials.BLOCK)
+    x = torch.zeros(exponentials.BLOCK, device="cuda" if torch.cuda.is_available() else "cpu")
     exponentials.launch(x)
     value = 0.0
     for _ in range(exponentials.CHAIN):
