@@ -83,8 +83,9 @@ def prepare(
     say(f"{source.kind}: {len(source.clips)} recordings of {entry.title}")
     for note in source.notes:
         say(f"  {note}")
-    incomplete = lacking(name, [clip.row["name"] for clip in source.clips])
-    if incomplete and entry.exact and not partial:
+    told = f"{entry.title} is incomplete: {source.lacking}." if source.lacking else None
+    incomplete = told or lacking(name, [clip.row["name"] for clip in source.clips])
+    if incomplete and (entry.exact or told) and not partial:
         raise ValueError(f"{incomplete} Fetch the rest, or accept an incomplete data set with --partial.")
     if incomplete:
         say(f"  {incomplete}")

@@ -50,5 +50,6 @@ class Source:
     options: Mapping[str, Any] = field(default_factory=dict)  # named choices that change numbers
     notes: Sequence[str] = ()  # what was found and passed over while looking, for the report
     refused: Sequence[str] = ()  # "origin: reason" of recordings that cannot become clips; they count as left out
+    lacking: str = ""  # what the complete data set has and these files have not, where the reader can tell; a sentence
     parallel: bool = True  # False: `load` reads from memory that must not be copied into other processes
     finished: bool = False  # True: clips are already centred, resampled and turned; they are stored as they are

@@ -25,6 +25,7 @@ from benchmarks.datasets.raw.pku_labels import (
     FRAME_BASES,
     SPLIT_FILE,
     STEMS,
+    VIDEOS,
     Label,
     interval,
     parse_labels,
@@ -54,7 +55,8 @@ def source(raw: Sequence[Path], dataset: str, frame_base: str = "one") -> Source
     """Every labelled action of "pku1" or "pku2" below `raw`, in order of video and label line.
 
     frame_base: see pku_labels.interval. Split files become columns xsub and xview; without them the catalog's rules
-    decide. Raises FileNotFoundError when nothing is found; ValueError for an unknown frame base, a damaged zip file,
+    decide. Fewer videos than the release has, files without a partner and listed videos without files are `lacking`.
+    Raises FileNotFoundError when nothing is found; ValueError for an unknown frame base, a damaged zip file,
     split files that cannot be understood, or two different files of one name.
     """
     known("frame base", frame_base, FRAME_BASES)
@@ -77,14 +79,18 @@ def source(raw: Sequence[Path], dataset: str, frame_base: str = "one") -> Source
     splits = sides_of(lists, dataset)
     clips, refused = _clips(stems, dataset, skeletons, labels, {name: sides for name, (_, sides) in splits.items()})
     notes = [f"{count} {what}" for what, count in passed.items()]
-    notes += _alone("skeleton files have no label file", skeletons.keys() - labels.keys())
-    notes += _alone("label files have no skeleton file", labels.keys() - skeletons.keys())
+    lacking = [
+        *_alone("skeleton files have no label file", skeletons.keys() - labels.keys()),
+        *_alone("label files have no skeleton file", labels.keys() - skeletons.keys()),
+    ]
     used = {name: PurePosixPath(path).name for name, (path, _) in splits.items()}
     for name in ("xsub", "xview"):
         notes.append(f"{name}: {used.get(name, 'no split file, so the rule of the data set decides')}")
     for name, (_, sides) in splits.items():
         notes += _alone(f"videos are in no list of {name} and belong to neither side", set(stems) - sides.keys())
-        notes += _alone(f"videos in the lists of {name} have no files", sides.keys() - set(stems))
+        lacking += _alone(f"videos in the lists of {name} have no files", sides.keys() - set(stems))
+    if len(stems) < VIDEOS[dataset]:
+        lacking.insert(0, f"{len(stems)} of the {VIDEOS[dataset]} videos have a skeleton file and a label file")
     return Source(
         kind="PKU-MMD text files",
         clips=clips,
@@ -93,6 +99,7 @@ def source(raw: Sequence[Path], dataset: str, frame_base: str = "one") -> Source
         options={"frame_base": frame_base, "splits": used or "rule"},
         notes=notes,
         refused=refused,
+        lacking="; ".join(lacking),
     )
 
 

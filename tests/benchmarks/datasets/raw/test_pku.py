@@ -43,7 +43,7 @@ def test_a_round_trip_keeps_every_clip(shared: Path, tmp_path: Path, dataset: st
         assert clip.row["label"] == expected.label
         assert loaded.remark == ""
         np.testing.assert_allclose(loaded.x, expected.x, atol=1e-6)  # six decimals in the file
-    folder = prepare(dataset, [tmp_path / "raw"], tmp_path, 16, frame_base=base, jobs=2, say=silent)
+    folder = prepare(dataset, [tmp_path / "raw"], tmp_path, 16, frame_base=base, jobs=2, partial=True, say=silent)
     x, meta, manifest = store.load(folder)
     assert len(x) == len(written)
     assert manifest["classes"] == 51
@@ -58,7 +58,7 @@ def test_rules_without_split_files_and_lists_with_them(tmp_path: Path, dataset: 
     raw = tmp_path / "raw"
     pku_files.videos(raw, [X[..., 0]], PLANS[dataset])
     stems = list(PLANS[dataset])
-    folder = prepare(dataset, [raw], tmp_path / "rule", 4, say=silent)
+    folder = prepare(dataset, [raw], tmp_path / "rule", 4, partial=True, say=silent)
     ruled = store.load(folder).meta
     assert "xsub" not in ruled
     training = {"pku1": stems[:2] + stems[3:], "pku2": [stems[0], stems[3]]}[dataset]
@@ -71,7 +71,7 @@ def test_rules_without_split_files_and_lists_with_them(tmp_path: Path, dataset: 
     suffix = "" if dataset == "pku1" else "_v2"
     pku_files.splits(raw / f"cross_subject{suffix}.txt", stems[1:2], [*stems[2:], stems[2].replace("R", "M")])
     said: list[str] = []
-    listed = store.load(prepare(dataset, [raw], tmp_path / "lists", 4, say=said.append)).meta
+    listed = store.load(prepare(dataset, [raw], tmp_path / "lists", 4, partial=True, say=said.append)).meta
     train, test = catalog.sides(dataset, "xsub", listed)
     assert {name[:-4] for name in listed["name"].to_numpy()[train]} == {stems[1]}
     assert {name[:-4] for name in listed["name"].to_numpy()[test]} == set(stems[2:])
@@ -80,6 +80,32 @@ def test_rules_without_split_files_and_lists_with_them(tmp_path: Path, dataset: 
     assert f"1 videos in the lists of xsub have no files: {stems[2].replace('R', 'M')}" in report
     assert f"xsub: cross_subject{suffix}.txt" in report
     assert "xview: no split file, so the rule of the data set decides" in report
+
+
+@pytest.mark.parametrize("dataset", ["pku1", "pku2"])
+def test_an_incomplete_download_is_refused(tmp_path: Path, dataset: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    raw, data = tmp_path / "raw", tmp_path / "data"
+    pku_files.videos(raw, [X[..., 0]], PLANS[dataset])
+    stems = list(PLANS[dataset])
+    count = {"pku1": 1076, "pku2": 1009}[dataset]
+    with pytest.raises(ValueError, match=rf"is incomplete: 4 of the {count} videos have .*--partial"):
+        prepare(dataset, [raw], data, 4, say=silent)
+    assert not data.exists()
+    monkeypatch.setitem(pku.VIDEOS, dataset, len(stems))
+    prepare(dataset, [raw], data, 4, say=silent)
+    listed = raw / f"cross_view{'' if dataset == 'pku1' else '_v2'}.txt"
+    other = stems[0].replace("-L", "-R")
+    pku_files.splits(listed, stems[1:], [stems[0], other])
+    with pytest.raises(ValueError, match=rf"incomplete: 1 videos in the lists of xview have no files: {other}. Fetch"):
+        prepare(dataset, [raw], data, 4, say=silent)
+    listed.unlink()
+    monkeypatch.setitem(pku.VIDEOS, dataset, len(stems) - 1)
+    (raw / "Train_Label_PKU_final" / f"{stems[0]}.txt").unlink()
+    with pytest.raises(ValueError, match=f"incomplete: 1 skeleton files have no label file: {stems[0]}. Fetch"):
+        prepare(dataset, [raw], data, 4, say=silent)
+    said: list[str] = []
+    assert store.read_manifest(prepare(dataset, [raw], data, 4, partial=True, say=said.append))["source"]["partial"]
+    assert any("1 skeleton files have no label file" in line for line in said)
 
 
 def test_every_defect_of_a_label(tmp_path: Path) -> None:
@@ -105,7 +131,7 @@ def test_every_defect_of_a_label(tmp_path: Path) -> None:
     with pytest.raises(BadClip, match="frames 50 to 60 lie outside the 40 frames of the video"):
         source.load(source.clips[3].place)
     said: list[str] = []
-    folder = prepare("pku1", [tmp_path], tmp_path / "data", 4, say=said.append)
+    folder = prepare("pku1", [tmp_path], tmp_path / "data", 4, partial=True, say=said.append)
     assert len(store.read_manifest(folder)["left_out"]) == 2
     assert any("1 clips: start and end swapped" in line for line in said)
     assert any("0002-L.txt line 4: frames 50 to 60 lie outside" in line for line in said)
@@ -142,9 +168,9 @@ def test_files_without_a_partner_and_nothing_at_all(tmp_path: Path) -> None:
     pku_files.put(tmp_path, "0002-L", X, [(1, 1, 10, 2)])
     (tmp_path / "PKU_Skeleton_Renew" / "0003-L.txt").write_text(pku_files.skeleton(X))
     (tmp_path / "Train_Label_PKU_final" / "0004-L.txt").write_text("1,1,10,2\n")
-    notes = pku.source([tmp_path], "pku1").notes
-    assert "1 skeleton files have no label file: 0003-L" in notes
-    assert "1 label files have no skeleton file: 0004-L" in notes
+    lacking = pku.source([tmp_path], "pku1").lacking
+    assert "1 skeleton files have no label file: 0003-L" in lacking
+    assert "1 label files have no skeleton file: 0004-L" in lacking
     with pytest.raises(FileNotFoundError, match="0 skeleton files, 0 label files, none of them of one video"):
         pku.source([tmp_path], "pku2")
     (tmp_path / "copy").mkdir()
