@@ -133,7 +133,7 @@ def fingerprint(found: Iterable[File]) -> str:
 def first_of_each(found: Iterable[tuple[str, File]]) -> tuple[dict[str, File], int]:
     """One file per key, a loose one before one in a zip file; and how many more there were.
 
-    Raises ValueError for two loose files, or two zipped ones, of one key that differ in size.
+    Raises ValueError for two loose files, or two zipped ones, of one key that differ in more than their line ends.
     """
     chosen: dict[str, File] = {}
     more = 0
@@ -143,8 +143,19 @@ def first_of_each(found: Iterable[tuple[str, File]]) -> tuple[dict[str, File], i
             continue
         more += 1
         if (other.member is None) == (file.member is None):
-            if other.size != file.size:
+            if not _same(other, file):
                 raise ValueError(f"{key} occurs twice and differs: {other} and {file}; give --raw only one of them")
         elif file.member is None:
             chosen[key] = file
     return chosen, more
+
+
+def _same(one: File, other: File) -> bool:
+    """Whether two files hold the same text; copies with CRLF and with LF do."""
+    if one == other or (one.member and other.member and (one.size, one.stamp) == (other.size, other.stamp)):
+        return True  # given twice, or of one checksum
+    try:
+        left, right = (content(file).replace(b"\r\n", b"\n") for file in (one, other))
+    except BadClip:
+        return False
+    return left == right

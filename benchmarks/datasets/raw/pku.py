@@ -71,7 +71,9 @@ def source(raw: Sequence[Path], dataset: str, frame_base: str = "one") -> Source
             kinds[_kind(file)].append((stem, file))
         elif any(pattern.fullmatch(stem) for pattern in STEMS.values()):
             passed["files belong to the other part of PKU-MMD and are passed over"] += 1
-    skeletons, labels = (first_of_each(kinds[kind])[0] for kind in ("skeleton", "label"))
+    (skeletons, more), (labels, still) = (first_of_each(kinds[kind]) for kind in ("skeleton", "label"))
+    if more + still:
+        passed["files were found a second time; a loose file goes before a zipped one"] = more + still
     stems = sorted(skeletons.keys() & labels.keys())
     if not stems:
         found = f"{len(skeletons)} skeleton files, {len(labels)} label files, none of them of one video"
@@ -84,8 +86,8 @@ def source(raw: Sequence[Path], dataset: str, frame_base: str = "one") -> Source
         *_alone("label files have no skeleton file", labels.keys() - skeletons.keys()),
     ]
     used = {name: PurePosixPath(path).name for name, (path, _) in splits.items()}
-    for name in ("xsub", "xview"):
-        notes.append(f"{name}: {used.get(name, 'no split file, so the rule of the data set decides')}")
+    rule = "no split file, so the rule of the data set decides"
+    notes += [f"{name}: {used.get(name, rule)}" for name in ("xsub", "xview")]
     for name, (_, sides) in splits.items():
         notes += _alone(f"videos are in no list of {name} and belong to neither side", set(stems) - sides.keys())
         lacking += _alone(f"videos in the lists of {name} have no files", sides.keys() - set(stems))

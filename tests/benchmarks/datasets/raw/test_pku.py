@@ -174,6 +174,9 @@ def test_files_without_a_partner_and_nothing_at_all(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="0 skeleton files, 0 label files, none of them of one video"):
         pku.source([tmp_path], "pku2")
     (tmp_path / "copy").mkdir()
+    (tmp_path / "copy" / "0002-L.txt").write_bytes(b"1,1,10,2\r\n")
+    told = "1 files were found a second time; a loose file goes before a zipped one"
+    assert told in pku.source([tmp_path], "pku1").notes
     (tmp_path / "copy" / "0002-L.txt").write_text("1,1,11,2\n1,1,12,2\n")
     with pytest.raises(ValueError, match="0002-L occurs twice and differs"):
         pku.source([tmp_path], "pku1")
