@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks.datasets.preprocess import FARTHEST, JOINTS
-from benchmarks.datasets.raw.found import File, content, files, fingerprint, first_of_each
+from benchmarks.datasets.raw.found import File, content, few, files, fingerprint, first_of_each
 from benchmarks.datasets.raw.ntu_text import not_metres
 from benchmarks.datasets.raw.pku_labels import (
     FRAME_BASES,
@@ -61,9 +61,10 @@ def source(raw: Sequence[Path], dataset: str, frame_base: str = "one") -> Source
     """
     known("frame base", frame_base, FRAME_BASES)
     passed: Counter[str] = Counter()
+    notes: list[str] = []
     kinds: dict[str, list[tuple[str, File]]] = {"skeleton": [], "label": []}
     lists: dict[str, bytes] = {}
-    for file in files(raw, (".txt", ".skeleton", ".label"), ADVICE):
+    for file in files(raw, (".txt", ".skeleton", ".label"), ADVICE, notes):
         stem = PurePosixPath(file.name).stem.upper()
         if SPLIT_FILE.fullmatch(file.name):
             lists[str(file)] = content(file)
@@ -77,10 +78,11 @@ def source(raw: Sequence[Path], dataset: str, frame_base: str = "one") -> Source
     stems = sorted(skeletons.keys() & labels.keys())
     if not stems:
         found = f"{len(skeletons)} skeleton files, {len(labels)} label files, none of them of one video"
+        found = "; ".join([found, *notes])
         raise FileNotFoundError(f"nothing to prepare in {', '.join(map(str, raw))}: {found}. {ADVICE}")
     splits = sides_of(lists, dataset)
     clips, refused = _clips(stems, dataset, skeletons, labels, {name: sides for name, (_, sides) in splits.items()})
-    notes = [f"{count} {what}" for what, count in passed.items()]
+    notes += [f"{count} {what}" for what, count in passed.items()]
     lacking = [
         *_alone("skeleton files have no label file", skeletons.keys() - labels.keys()),
         *_alone("label files have no skeleton file", labels.keys() - skeletons.keys()),
@@ -145,8 +147,7 @@ def _clips(
 
 def _alone(what: str, stems: set[str]) -> Iterator[str]:
     if stems:
-        first = ", ".join(sorted(stems)[:5]) + (", ..." if len(stems) > 5 else "")
-        yield f"{len(stems)} {what}: {first}"
+        yield f"{len(stems)} {what}: {few(stems)}"
 
 
 def load(action: Action, frame_base: str) -> Loaded:
