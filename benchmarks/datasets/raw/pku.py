@@ -155,6 +155,8 @@ def load(action: Action, frame_base: str) -> Loaded:
     video, mended = _video(action.skeleton)
     label = action.label
     first, past, more = interval(label.start, label.end, frame_base, video.shape[1])
+    if label.start == label.end and frame_base == "zero" and 0 <= label.start < video.shape[1]:
+        raise BadClip(f"frames {label.start} to {label.end} are none: counted from zero, the end is not included")
     if first >= past:
         raise BadClip(f"frames {label.start} to {label.end} lie outside the {video.shape[1]} frames of the video")
     x = video[:, first:past]

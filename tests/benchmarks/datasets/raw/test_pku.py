@@ -137,6 +137,15 @@ def test_every_defect_of_a_label(tmp_path: Path) -> None:
     assert any("0002-L.txt line 4: frames 50 to 60 lie outside" in line for line in said)
 
 
+def test_an_interval_without_frames_is_told_as_such(tmp_path: Path) -> None:
+    pku_files.put(tmp_path, "0002-L", X, [(1, 5, 5, 2), (1, 50, 50, 2)])
+    source = pku.source([tmp_path], "pku1", "zero")
+    for clip, message in zip(source.clips, ("5 to 5 are none: counted from zero", "50 to 50 lie outside"), strict=True):
+        with pytest.raises(BadClip, match=message):
+            source.load(clip.place)
+    assert pku.source([tmp_path], "pku1").load(source.clips[0].place).x.shape[1] == 1
+
+
 def test_of_a_long_action_the_middle_is_kept(tmp_path: Path) -> None:
     x = np.broadcast_to(np.arange(1, 402)[None, :, None, None] / 100, (3, 401, 25, 2))
     pku_files.put(tmp_path, "0002-L", x, [(1, 1, 401, 2)])
