@@ -18,6 +18,9 @@ class BadClip(ValueError):
     """Raw data that cannot be used. The message is the reason alone: `line 7: found 11 numbers, expected 12`."""
 
 
+WHOLE = "the whole file: "  # begins the reason when it is of a file that several clips share
+
+
 class Loaded(NamedTuple):
     """One clip as recorded, and what had to be mended in it."""
 
@@ -32,6 +35,7 @@ class Clip:
     row: Mapping[str, Any]  # meta: name, label (0-based), subject, and the columns that the split rules read
     place: Any  # what `Source.load` needs to find the recording; small, and picklable when `parallel`
     origin: str  # the file that a report names
+    whole: str = ""  # the file that it shares with other clips: why that one cannot be used is reported once
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from benchmarks.datasets.raw.pku_labels import (
     sides_of,
     video_row,
 )
-from benchmarks.datasets.source import BadClip, Clip, Loaded, Source
+from benchmarks.datasets.source import WHOLE, BadClip, Clip, Loaded, Source
 from benchmarks.names import known
 
 NUMBERS = 3 * JOINTS
@@ -141,7 +141,7 @@ def _clips(
             row |= {"start": label.start, "end": label.end, "confidence": label.confidence}
             row |= {split: sides.get(stem, "") for split, sides in splits.items()}
             origin = f"{labels[stem].name} line {label.line}"
-            clips.append(Clip(row, Action(skeletons[stem], label, origin), origin))
+            clips.append(Clip(row, Action(skeletons[stem], label, origin), origin, skeletons[stem].name))
     return clips, refused
 
 
@@ -152,7 +152,9 @@ def _alone(what: str, stems: set[str]) -> Iterator[str]:
 
 def load(action: Action, frame_base: str) -> Loaded:
     """One action, (3, T, 25, 2) metres. Raises BadClip with file, line and reason."""
-    video, mended = _video(action.skeleton)
+    video, mended, reason = _video(action.skeleton)
+    if reason:
+        raise BadClip(f"{WHOLE}{reason}")
     label = action.label
     first, past, more = interval(label.start, label.end, frame_base, video.shape[1])
     if label.start == label.end and frame_base == "zero" and 0 <= label.start < video.shape[1]:
@@ -167,12 +169,12 @@ def load(action: Action, frame_base: str) -> Loaded:
 
 
 @lru_cache(maxsize=2)
-def _video(file: File) -> tuple[np.ndarray, list[str]]:
-    """A whole video: consecutive clips come from the same one."""
+def _video(file: File) -> tuple[np.ndarray, list[str], str]:
+    """A whole video, what was mended, and why it cannot be used: consecutive clips come from the same one."""
     try:
-        return parse(content(file))
+        return (*parse(content(file)), "")
     except BadClip as error:
-        raise BadClip(f"{file.name}: {error}") from error
+        return np.empty((3, 0, JOINTS, 2)), [], str(error)
 
 
 def parse(text: bytes) -> tuple[np.ndarray, list[str]]:

@@ -137,6 +137,26 @@ def test_every_defect_of_a_label(tmp_path: Path) -> None:
     assert any("0002-L.txt line 4: frames 50 to 60 lie outside" in line for line in said)
 
 
+def test_a_cut_video_is_read_once_and_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    raw, read = tmp_path / "raw", []
+    pku_files.put(raw, "0002-L", X, [(1, 1, 10, 2), (2, 11, 20, 2), (3, 21, 30, 2)])
+    pku_files.put(raw, "0003-L", X, [(1, 1, 10, 2)])
+    with (raw / "PKU_Skeleton_Renew" / "0002-L.txt").open("a") as file:
+        file.write("1.5 1.5")
+    parse = pku.parse
+    monkeypatch.setattr(pku, "parse", lambda text: (read.append(len(text)), parse(text))[1])
+    said: list[str] = []
+    folder = prepare("pku1", [raw], tmp_path / "data", 4, partial=True, jobs=1, say=said.append)
+    assert len(read) == 2
+    reason = "line 41: found 2 numbers, expected 150 in the last line: is the file cut?"
+    assert said[-2:] == [
+        "  3 recordings cannot be used and are left out:",
+        f"    0002-L.txt: {reason} (3 clips)",
+    ]
+    lines = [f"0002-L.txt line {number}: the whole file: {reason}" for number in (1, 2, 3)]
+    assert store.read_manifest(folder)["left_out"] == lines
+
+
 def test_an_interval_without_frames_is_told_as_such(tmp_path: Path) -> None:
     pku_files.put(tmp_path, "0002-L", X, [(1, 5, 5, 2), (1, 50, 50, 2)])
     source = pku.source([tmp_path], "pku1", "zero")
