@@ -22,7 +22,7 @@ import numpy as np
 
 from benchmarks.datasets.parts import PART, Found, Shape, Watch, convert_parts
 from benchmarks.datasets.preprocess import JOINTS
-from benchmarks.datasets.source import Clip, Source
+from benchmarks.datasets.source import WHOLE, Clip, Source
 from benchmarks.datasets.staging import HEADER, publish, staged
 from benchmarks.datasets.store import ARRAY, REQUIRED
 
@@ -64,7 +64,7 @@ def convert(
             f"{clip.origin}: {what}" for clip, what in zip(source.clips, found, strict=True) if isinstance(what, str)
         ]
         left_out = [*source.refused, *bad]
-        for line in _report(found, left_out):
+        for line in _report(found, len(left_out), [*source.refused, *_told(source.clips, found)]):
             say(line)
         if len(bad) == len(found):
             shutil.rmtree(partial)
@@ -140,13 +140,23 @@ def _close(array: Path, clips: Sequence[Clip], found: Sequence[Found], shape: Sh
     return rows
 
 
-def _report(found: Sequence[Found], left_out: Sequence[str]) -> Iterator[str]:
+def _told(clips: Sequence[Clip], found: Sequence[Found]) -> list[str]:
+    """Why clips are left out: one line each, but one for all of a file that cannot be used, with how many it held."""
+    lines: Counter[str] = Counter()
+    for clip, what in zip(clips, found, strict=True):
+        if isinstance(what, str):
+            shared = clip.whole and what.startswith(WHOLE)
+            lines[f"{clip.whole}: {what.removeprefix(WHOLE)}" if shared else f"{clip.origin}: {what}"] += 1
+    return [line + (f" ({count} clips)" if count > 1 else "") for line, count in lines.items()]
+
+
+def _report(found: Sequence[Found], count: int, lines: Sequence[str]) -> Iterator[str]:
     """Lines for people: what was mended, what was left out."""
     remarks = Counter(what["remark"] for what in found if isinstance(what, dict) and what["remark"])
     for remark, count in sorted(remarks.items()):
         yield f"  {count} clips: {remark}"
-    if left_out:
-        yield f"  {len(left_out)} recordings cannot be used and are left out:"
-        yield from (f"    {line}" for line in left_out[:SHOWN])
-        if len(left_out) > SHOWN:
-            yield f"    and {len(left_out) - SHOWN} more; manifest.json has all"
+    if lines:
+        yield f"  {count} recordings cannot be used and are left out:"
+        yield from (f"    {line}" for line in lines[:SHOWN])
+        if len(lines) > SHOWN:
+            yield f"    and {len(lines) - SHOWN} more; manifest.json has all"

@@ -8,6 +8,7 @@ process; what does not agree with it any more is done again.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -30,6 +31,7 @@ from benchmarks.machine import workers
 
 PART = 64  # clips
 JOURNAL = "parts.jsonl"
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the last: larger than a file may be in that place
 
 Noted = tuple[list["Found"], str]  # of a part: what was found, and a checksum of that and of its rows
 Found = dict[str, Any] | str  # what a clip turned out to be: recorded, length, persons, remark; or why it is left out
@@ -127,19 +129,35 @@ def _checksum(found: list[Found], rows: bytes | memoryview) -> str:
 
 
 def _reserve(array: Path, size: int) -> None:
-    """Give the file its full size on disk now, so that a full disk shows before the work and not after it."""
+    """Give the file its full size on disk now, so that a full disk shows before the work and not after it.
+
+    Where a file system cannot reserve, the file gets its size alone. What earlier runs finished stays whatever fails.
+    """
+    fresh = not array.exists()
     handle = os.open(array, os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        os.posix_fallocate(handle, 0, size)
+        try:
+            os.posix_fallocate(handle, 0, size)
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
+                raise
+            os.ftruncate(handle, size)
     except OSError as error:
-        os.close(handle)
-        shutil.rmtree(array.parent)
-        free = shutil.disk_usage(array.parent.parent).free
+        if fresh:
+            shutil.rmtree(array.parent)
+        place = array.parent.parent
+        if error.errno not in NO_ROOM:
+            raise OSError(
+                f"cannot write the prepared data set in {place}: {error.strerror or error}; run the same command "
+                "again, or choose another place with --data"
+            ) from error
         raise OSError(
-            f"no room for the prepared data set: it needs {size / 1e6:,.1f} MB in {array.parent.parent}, "
-            f"{free / 1e6:,.1f} MB are free ({error.strerror}); make room, or choose another place with --data"
+            f"no room for the prepared data set: it needs {size / 1e6:,.1f} MB in {place}, "
+            f"{shutil.disk_usage(place).free / 1e6:,.1f} MB are free ({error.strerror}); make room, or choose another "
+            "place with --data"
         ) from error
-    os.close(handle)
+    finally:
+        os.close(handle)
 
 
 def _work(todo: Sequence[_Part], jobs: int) -> Iterator[tuple[_Part, Noted]]:

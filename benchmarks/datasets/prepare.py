@@ -83,8 +83,9 @@ def prepare(
     say(f"{source.kind}: {len(source.clips)} recordings of {entry.title}")
     for note in source.notes:
         say(f"  {note}")
-    incomplete = lacking(name, [clip.row["name"] for clip in source.clips])
-    if incomplete and entry.exact and not partial:
+    told = f"{entry.title} is incomplete: {source.lacking}." if source.lacking else None
+    incomplete = told or lacking(name, [clip.row["name"] for clip in source.clips], options.get("missing_list"))
+    if incomplete and (entry.exact or told) and not partial:
         raise ValueError(f"{incomplete} Fetch the rest, or accept an incomplete data set with --partial.")
     if incomplete:
         say(f"  {incomplete}")
@@ -105,11 +106,14 @@ def prepare(
     )
 
 
-def lacking(name: str, names: Sequence[str]) -> str | None:
-    """What the complete data set has and these clips have not, as one sentence; None when nothing is missing."""
+def lacking(name: str, names: Sequence[str], missing_list: Path | None = None) -> str | None:
+    """What the complete data set has and these clips have not, as one sentence; None when nothing is missing.
+
+    missing_list: of NTU RGB+D, a file of recordings that are meant to be missing.
+    """
     entry = catalog.dataset(name)
     if name in ("ntu60", "ntu120") and ntu_names.PATTERN.match(names[0] if names else ""):
-        have = set(names)
+        have = set(names) | (ntu_names.missing(missing_list) if missing_list else set())
         missing = [wanted for wanted in ntu_names.expected(name) if wanted not in have]
         if not missing:
             return None

@@ -18,6 +18,9 @@ class BadClip(ValueError):
     """Raw data that cannot be used. The message is the reason alone: `line 7: found 11 numbers, expected 12`."""
 
 
+WHOLE = "the whole file: "  # begins the reason when it is of a file that several clips share
+
+
 class Loaded(NamedTuple):
     """One clip as recorded, and what had to be mended in it."""
 
@@ -32,6 +35,7 @@ class Clip:
     row: Mapping[str, Any]  # meta: name, label (0-based), subject, and the columns that the split rules read
     place: Any  # what `Source.load` needs to find the recording; small, and picklable when `parallel`
     origin: str  # the file that a report names
+    whole: str = ""  # the file that it shares with other clips: why that one cannot be used is reported once
 
 
 @dataclass(frozen=True)
@@ -50,5 +54,6 @@ class Source:
     options: Mapping[str, Any] = field(default_factory=dict)  # named choices that change numbers
     notes: Sequence[str] = ()  # what was found and passed over while looking, for the report
     refused: Sequence[str] = ()  # "origin: reason" of recordings that cannot become clips; they count as left out
+    lacking: str = ""  # what the complete data set has and these files have not, where the reader can tell; a sentence
     parallel: bool = True  # False: `load` reads from memory that must not be copied into other processes
     finished: bool = False  # True: clips are already centred, resampled and turned; they are stored as they are

@@ -12,9 +12,9 @@ import csv
 import fcntl
 import json
 import os
-import secrets
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -44,17 +44,19 @@ def staged(folder: Path, token: str) -> Iterator[Path]:
     NFS has no locks of folders, and removes no folder in which a file is open.
     Raises OSError, with advice, when it cannot be created or when a living process has it.
     """
-    partial = folder.parent / f".{folder.name}.{token}.partial"
+    place = folder.resolve()  # of a link, what it points to is replaced, and stays where it lies
+    partial = place.parent / f".{place.name}.{token}.partial"
     with contextlib.ExitStack() as held:
         try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            _remove_others(folder, partial)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            _put_back(place)
+            _remove_others(place, partial)
             ours = held.enter_context(_claim(partial))
             if ours:
                 partial.mkdir(exist_ok=True)
         except OSError as error:
             advice = "choose, with --data, a folder that you can write to, on a file system that has flock"
-            raise OSError(f"cannot write the data set {folder}: {error.strerror}; {advice}") from error
+            raise OSError(f"cannot write the data set {folder}: {error.strerror or error}; {advice}") from error
         if not ours:
             raise OSError(f"{folder} is being prepared by another process from the same files; wait for it")
         yield partial
@@ -78,12 +80,30 @@ def _claim(partial: Path) -> Iterator[bool]:
 
 def _remove_others(folder: Path, own: Path) -> None:
     """Delete what other killed writes of this data set left; a folder locked by a living writer stays."""
-    for path in folder.parent.glob(f".{folder.name}.*.partial"):
+    for path in folder.parent.glob(f".{escape(folder.name)}.*.partial"):
         if path == own:
             continue
         with _claim(path) as ours:
             if ours:
-                shutil.rmtree(path)
+                _remove(path)
+
+
+def _put_back(folder: Path) -> None:
+    """What a write that was killed while it published had set aside: the data set again, where there is none."""
+    for path in folder.parent.glob(f".{escape(folder.name)}.*.replaced"):
+        with _claim(path) as ours:
+            if ours and not folder.exists():
+                path.rename(folder)
+            elif ours:
+                _remove(path)
+
+
+def _remove(path: Path) -> None:
+    """Of a link, which earlier versions left, the link alone."""
+    if path.is_symlink():
+        path.unlink()
+    else:
+        shutil.rmtree(path)
 
 
 def sync(path: Path) -> None:
@@ -111,7 +131,8 @@ def publish(
     """Complete the hidden folder, whose x.npy holds len(rows) rows after HEADER bytes, and give it its name.
 
     shape: (3, T, V, M) of one row. source: how it was made, for the manifest; no secrets, no clock time.
-    An existing data set is replaced by two renames. Returns `folder`.
+    An existing data set is replaced by two renames; what a kill between them set aside, the next `staged` puts back.
+    The journal goes last, so that a kill before costs next to nothing. Returns `folder`.
     """
     array = partial / ARRAY
     with array.open("r+b") as file:
@@ -138,17 +159,19 @@ def publish(
     manifest["digest"] = digest(manifest)
     (partial / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
     for path in partial.iterdir():
+        sync(path)
+    sync(partial)
+    place = folder.resolve()
+    if place.exists():
+        old = partial.with_suffix(".replaced")  # under the same lock
+        place.rename(old)
+        partial.rename(place)
+        _remove(old)
+    else:
+        partial.rename(place)
+    for path in place.iterdir():
         if path.name not in (ARRAY, META, MANIFEST):
             path.unlink()
-        else:
-            sync(path)
-    sync(partial)
-    if folder.exists():
-        old = partial.with_name(f".{folder.name}.{secrets.token_hex(4)}.partial")  # a kill here leaves a leftover
-        folder.rename(old)
-        partial.rename(folder)
-        shutil.rmtree(old)
-    else:
-        partial.rename(folder)
-    sync(folder.parent)
+    sync(place)
+    sync(place.parent)
     return folder

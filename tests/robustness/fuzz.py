@@ -73,7 +73,7 @@ def _npz(**arrays: Any) -> bytes:
 
 
 def _raw_zip(path: Path) -> None:
-    for file in files([path], (".skeleton",), ""):
+    for file in files([path], (".skeleton",), "", []):
         try:
             content(file)
         except BadClip as error:
@@ -155,7 +155,7 @@ def parsers(folder: Path) -> list[Parser]:
         Parser("train_position.npy", lambda p: crossclr._opened.__wrapped__(str(p)), array.getvalue()),
         Parser("PKUv1_XSub.npz", partial(ctrgcn.source, dataset="pku1"), cs),
         Parser("raw.zip", _raw_zip, _zip({"a.skeleton": bytes(skeleton), "../../b.skeleton": b"3"})),
-        Parser("irds.zip", lambda p: list(irds._members(p)), _zip({"101_18_0_1_1_stand.txt": irds_text.encode()})),
+        Parser("irds.zip", lambda p: list(irds._members(p, [])), _zip({"101_18_0_1_1_stand.txt": irds_text.encode()})),
     ]  # fmt: skip
 
 

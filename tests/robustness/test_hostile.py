@@ -61,7 +61,7 @@ def memory(call: Callable[[], object]) -> int:
 
 def test_a_zip_bomb_is_not_unpacked(tmp_path: Path) -> None:
     path = bomb(tmp_path / "raw.zip", NAME, 60)
-    (file,) = files([path], (".skeleton",), "")
+    (file,) = files([path], (".skeleton",), "", [])
     assert memory(lambda: content(file)) < 10_000_000
     with pytest.raises(BadClip, match="unpacks to 60000000 bytes, expected at most"):
         content(file)

@@ -14,8 +14,18 @@ from benchmarks.datasets.source import Source
 def source(path: Path, dataset: str, frames: int, names: Path | None = None) -> Source | None:
     """The prepared file, or folder of files, as a Source; None for anything else, which is then taken for raw files.
 
-    names: for CTR-GCN, its list of names. Raises ValueError for a file of a known format that cannot be used.
+    names: for CTR-GCN's NTU, its list of names. Raises ValueError for a file of a known format that cannot be used, and
+    for names that would do nothing.
     """
+    found = _source(path, dataset, frames, names)
+    if found is not None and names is not None and (found.kind != "CTR-GCN npz" or not dataset.startswith("ntu")):
+        raise ValueError(
+            f"--names: only for CTR-GCN's npz files of NTU RGB+D, and {path} is a {found.kind} of {dataset}"
+        )
+    return found
+
+
+def _source(path: Path, dataset: str, frames: int, names: Path | None) -> Source | None:
     if path.is_dir():
         parts = crossclr.parts(path)
         return crossclr.source(parts, dataset, frames) if parts else None

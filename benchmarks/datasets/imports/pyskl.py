@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -68,7 +68,9 @@ def source(path: Path, dataset: str) -> Source:
                 passed["labels differ from the action in the name, which is used"] += 1
             clips[name] = Clip(row, position, name)
     if not clips:
-        raise ValueError(f"{path} holds no recording of {dataset}: {dict(passed) or 'no annotation'}")
+        reasons = [f"{count} {what}" for what, count in passed.items()]
+        reasons += [f"{len(refused)} cannot be used, the first: {refused[0]}"] if refused else []
+        raise ValueError(f"{path} holds no recording of {dataset}: {'; '.join(reasons) or 'no annotation'}")
     for name, count in _against_the_rules(found.get("split"), dataset, [dict(c.row) for c in clips.values()]).items():
         passed[name] = count
     status = path.stat()
@@ -88,7 +90,7 @@ def _name(annotation: Any) -> str:
         raise ValueError(f"is a {type(annotation).__name__}, expected a dict")
     if "keypoint_score" in annotation or "img_shape" in annotation:
         raise ValueError("holds 2D poses (keypoint_score, img_shape); the harness needs the 3D file, ntu60_3danno.pkl")
-    return str(annotation.get("frame_dir") or annotation.get("filename") or "without a name")
+    return PurePosixPath(str(annotation.get("frame_dir") or annotation.get("filename") or "without a name")).name
 
 
 def _against_the_rules(split: Any, dataset: str, rows: list[dict[str, Any]]) -> Mapping[str, int]:

@@ -20,6 +20,7 @@ from typing import NamedTuple
 from benchmarks.datasets.source import BadClip
 
 LARGEST = 200_000_000  # bytes; the largest genuine recording is a hundredth of it
+HIDDEN = "._"  # how names of the files begin in which macOS keeps what other file systems cannot
 RATIO, SMALL = 100, 10_000_000  # texts pack to a tenth, arrays to a third; what is SMALL may pack as it likes
 NOT_A_ZIP = (
     zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, NotImplementedError, RuntimeError,
@@ -44,18 +45,33 @@ class File(NamedTuple):
         return f"{self.path}:{self.member}" if self.member else self.path
 
 
-def files(raw: Sequence[Path], endings: tuple[str, ...], advice: str) -> Iterator[File]:
+def files(raw: Sequence[Path], endings: tuple[str, ...], advice: str, notes: list[str]) -> Iterator[File]:
     """Every file below `raw` (folders, files, zip files) whose name ends like that, in no particular order.
 
-    Raises FileNotFoundError, with `advice`, for a path that does not exist; ValueError for a damaged zip file.
+    notes: gets a line for each zip file in a folder that is damaged, or that holds zip files, which are not opened.
+    Raises FileNotFoundError, with `advice`, for a path that does not exist; ValueError for a damaged zip file that
+    was named itself, or where there is nothing else.
     """
+    any_found, damaged = False, None
     for place in raw:
         must_exist(place, advice)
-        for path in _below(place) if place.is_dir() else [str(place)]:
+        for path in below(place) if place.is_dir() else [str(place)]:
             if path.lower().endswith(endings):
+                any_found = True
                 yield _loose(path)
             elif path.lower().endswith(".zip"):
-                yield from _members(path, endings)
+                try:
+                    members = _members(path, endings, notes)
+                except ValueError as error:
+                    if not place.is_dir():
+                        raise
+                    notes.append(f"passed over: {error}")
+                    damaged = error
+                    continue
+                any_found = any_found or bool(members)
+                yield from members
+    if damaged and not any_found:
+        raise damaged
 
 
 def must_exist(place: Path, advice: str) -> None:
@@ -67,10 +83,16 @@ def must_exist(place: Path, advice: str) -> None:
         raise FileNotFoundError(f"--raw {place} does not exist.{hint} {advice}")
 
 
-def _below(folder: Path) -> Iterator[str]:
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            yield os.path.join(parent, name)
+def below(folder: Path) -> Iterator[str]:
+    """Every file below a folder, linked folders too, each once; not the ._ files that macOS leaves beside others."""
+    visited: set[str] = set()
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(parent)
+        if real in visited:
+            folders.clear()
+            continue
+        visited.add(real)
+        yield from (os.path.join(parent, name) for name in names if not name.startswith(HIDDEN))
 
 
 def _loose(path: str) -> File:
@@ -81,10 +103,22 @@ def _loose(path: str) -> File:
     return File(path, None, status.st_size, status.st_mtime_ns)
 
 
-def _members(path: str, endings: tuple[str, ...]) -> Iterator[File]:
-    for info in _opened(path).infolist():
-        if info.filename.lower().endswith(endings) and not info.filename.startswith("__MACOSX/"):
-            yield File(path, info.filename, info.file_size, info.CRC)
+def _members(path: str, endings: tuple[str, ...], notes: list[str]) -> list[File]:
+    infos = [info for info in _opened(path).infolist() if not PurePosixPath(info.filename).name.startswith(HIDDEN)]
+    inner = [info.filename for info in infos if info.filename.lower().endswith(".zip")]
+    if inner:
+        notes.append(f"{path} holds zip files, which are not opened; unpack it first: {few(inner)}")
+    return [
+        File(path, info.filename, info.file_size, info.CRC)
+        for info in infos
+        if info.filename.lower().endswith(endings) and not info.filename.startswith("__MACOSX/")
+    ]
+
+
+def few(names: Iterable[str]) -> str:
+    """The first of some names, in order."""
+    names = sorted(names)
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
 
 
 def most_unpacked(packed: int) -> int:
@@ -133,7 +167,7 @@ def fingerprint(found: Iterable[File]) -> str:
 def first_of_each(found: Iterable[tuple[str, File]]) -> tuple[dict[str, File], int]:
     """One file per key, a loose one before one in a zip file; and how many more there were.
 
-    Raises ValueError for two loose files, or two zipped ones, of one key that differ in size.
+    Raises ValueError for two loose files, or two zipped ones, of one key that differ in more than their line ends.
     """
     chosen: dict[str, File] = {}
     more = 0
@@ -143,8 +177,19 @@ def first_of_each(found: Iterable[tuple[str, File]]) -> tuple[dict[str, File], i
             continue
         more += 1
         if (other.member is None) == (file.member is None):
-            if other.size != file.size:
+            if not _same(other, file):
                 raise ValueError(f"{key} occurs twice and differs: {other} and {file}; give --raw only one of them")
         elif file.member is None:
             chosen[key] = file
     return chosen, more
+
+
+def _same(one: File, other: File) -> bool:
+    """Whether two files hold the same text; copies with CRLF and with LF do."""
+    if one == other or (one.member and other.member and (one.size, one.stamp) == (other.size, other.stamp)):
+        return True  # given twice, or of one checksum
+    try:
+        left, right = (content(file).replace(b"\r\n", b"\n") for file in (one, other))
+    except BadClip:
+        return False
+    return left == right

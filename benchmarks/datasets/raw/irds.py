@@ -27,11 +27,11 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.datasets.preprocess import JOINTS
-from benchmarks.datasets.raw.found import NOT_A_ZIP, most_unpacked, must_exist
+from benchmarks.datasets.raw.found import HIDDEN, NOT_A_ZIP, below, few, most_unpacked, must_exist
 from benchmarks.datasets.source import BadClip, Clip, Loaded, Source
 
 NUMBERS = 3 * JOINTS
-PATTERN = re.compile(r"(\d+)_(\d+)_(\d+)_(\d+)_(\d+)_([A-Za-z]+(?:-[A-Za-z]+)?)\.txt")
+PATTERN = re.compile(r"(\d+)_(\d+)_(\d+)_(\d+)_(\d+)_([A-Za-z]+(?:-[A-Za-z]+)?)\.txt", re.IGNORECASE)
 ARCHIVES = (".tar", ".tar.xz", ".txz", ".tar.gz", ".tgz", ".tar.bz2", ".zip")
 BROKEN = (tarfile.TarError, OSError, *NOT_A_ZIP)
 LARGEST = 10_000_000  # bytes of a recording; the longest genuine one is a tenth of it
@@ -56,7 +56,9 @@ def source(raw: Sequence[Path], dataset: str = "irds") -> Source:
     origin: dict[str, str] = {}
     refused: list[str] = []
     digest = hashlib.sha256()
-    for where, name, place in _files(raw):
+    notes: list[str] = []
+    for where, spelt, place in _files(raw, notes):
+        name = spelt[: -len(".txt")] + ".txt"  # or .TXT
         if name in origin:
             raise ValueError(f"{name} occurs twice: in {origin[name]} and in {where}; give --raw only one of them")
         origin[name] = where
@@ -73,6 +75,7 @@ def source(raw: Sequence[Path], dataset: str = "irds") -> Source:
         clips=[clips[name] for name in sorted(clips)],
         load=load,
         fingerprint=digest.hexdigest(),
+        notes=notes,
         refused=sorted(refused),
         parallel=False,
     )
@@ -102,7 +105,7 @@ def parse_name(name: str) -> dict[str, Any]:
         if value not in EXPECTED[key]:
             raise ValueError(f"{key} {value!r} in the file name, allowed are {', '.join(map(str, EXPECTED[key]))}")
     return {
-        "name": name.removesuffix(".txt"),
+        "name": name[: -len(".txt")],
         "label": gesture,
         "subject": subject,
         "gesture": gesture,
@@ -166,28 +169,47 @@ def counts(meta: pd.DataFrame) -> list[tuple[str, int, int]]:
     ]
 
 
-def _files(raw: Sequence[Path]) -> Iterator[tuple[str, str, Path | bytes]]:
-    """Every recording as (where, file name, path or content), from folders, else from archives in them."""
-    any_found = False
+def _files(raw: Sequence[Path], notes: list[str]) -> Iterator[tuple[str, str, Path | bytes]]:
+    """Every recording as (where, file name, path or content), from folders, else from archives in them.
+
+    notes: gets a line for archives in a folder that are damaged, and one for texts of other names.
+    """
+    any_found, damaged = False, None
+    others: list[str] = []
     for place in map(Path, raw):
         must_exist(place, "Give the folder or the archive with the IRDS files.")
         if place.is_dir():
-            texts = [path for path in sorted(place.rglob("*.txt")) if _wanted(path)]
-            archives = [] if texts else [path for path in sorted(place.rglob("*")) if _is_archive(path)]
+            paths = sorted(map(Path, below(place)))
+            texts = [path for path in paths if _wanted(path)]
+            archives = [] if texts else [path for path in paths if _is_archive(path)]
+            others += [path.name for path in paths if _another_text(path)]
         else:
             texts, archives = ([place], []) if _wanted(place) else ([], [place])
         for path in texts:
             any_found = True
             yield str(path.parent), path.name, path
         for archive in archives:
-            for name, content in _members(archive):
+            members = _members(archive, others)
+            try:
+                held = list(members) if place.is_dir() else members
+            except ValueError as error:
+                notes.append(f"passed over: {error}")
+                damaged = error
+                continue
+            for name, content in held:
                 any_found = True
                 yield str(archive), name, content
+    if others:
+        what = "text files are not named like a recording (101_18_0_1_1_stand.txt) and are passed over"
+        notes.append(f"{len(others)} {what}: {few(others)}")
+    if damaged and not any_found:
+        raise damaged
     if not any_found:
         places = ", ".join(map(str, raw))
         raise FileNotFoundError(
             f"no IRDS recording in {places}: expected files such as 101_18_0_1_1_stand.txt (the folder "
             f"Simplified of Zenodo record 4610859), or an archive of them ({', '.join(ARCHIVES)})"
+            + "".join(f"; {note}" for note in notes)
         )
 
 
@@ -196,17 +218,27 @@ def _wanted(path: Path | PurePosixPath) -> bool:
     return PATTERN.fullmatch(path.name) is not None and "RawData" not in path.parts[:-1]
 
 
+def _another_text(path: Path | PurePosixPath) -> bool:
+    """A text that is no recording, and perhaps should be one."""
+    about = PATTERN.fullmatch(path.name) or path.stem.lower().startswith(("readme", "license", HIDDEN))
+    return path.suffix.lower() == ".txt" and not about and "RawData" not in path.parts[:-1]
+
+
 def _is_archive(path: Path) -> bool:
     return path.is_file() and path.name.lower().endswith(ARCHIVES)
 
 
-def _members(archive: Path) -> Iterator[tuple[str, bytes]]:
-    """Name and content of every recording in an archive, read one after the other in its own order."""
+def _members(archive: Path, others: list[str]) -> Iterator[tuple[str, bytes]]:
+    """Name and content of every recording in an archive, read one after the other in its own order.
+
+    others: gets the names of its other texts.
+    """
     try:
         most = most_unpacked(archive.stat().st_size)
         if zipfile.is_zipfile(archive):
             with zipfile.ZipFile(archive) as pack:
                 wanted = [info for info in pack.infolist() if _wanted(PurePosixPath(info.filename))]
+                others += [path.name for path in map(PurePosixPath, pack.namelist()) if _another_text(path)]
                 if sum(info.file_size for info in wanted) > most:
                     raise ValueError(f"it unpacks to more than {most} bytes")
                 for info in wanted:
@@ -216,6 +248,8 @@ def _members(archive: Path) -> Iterator[tuple[str, bytes]]:
         with _unpacked(archive) as stream, tarfile.open(fileobj=_metered(stream, most), mode="r|") as pack:
             for member in pack:
                 path = PurePosixPath(member.name)
+                if member.isfile() and _another_text(path):
+                    others.append(path.name)
                 if member.isfile() and _wanted(path):
                     _not_too_large(member.name, member.size)
                     file = pack.extractfile(member)

@@ -34,9 +34,10 @@ def source(raw: Sequence[Path], dataset: str, bodies: str = "first-two", missing
     missing = ntu_names.missing(missing_list)
     passed: Counter[str] = Counter()
     strange: list[str] = []
+    notes: list[str] = []
 
     def wanted() -> Iterator[tuple[str, File]]:
-        for file in files(raw, (".skeleton",), ADVICE):
+        for file in files(raw, (".skeleton",), ADVICE, notes):
             match = ntu_names.PATTERN.match(file.name)
             if match is None:
                 passed["files are not named like a recording and are passed over"] += 1
@@ -56,7 +57,7 @@ def source(raw: Sequence[Path], dataset: str, bodies: str = "first-two", missing
     if more:
         passed["recordings were found a second time; a loose file goes before a zipped one"] = more
     if not chosen:
-        found = "; ".join(f"{count} {what}" for what, count in passed.items()) or "no .skeleton file"
+        found = "; ".join([*(f"{count} {what}" for what, count in passed.items()), *notes]) or "no .skeleton file"
         raise FileNotFoundError(f"nothing to prepare in {', '.join(map(str, raw))}: {found}. {ADVICE}")
     names = sorted(chosen)
     return Source(
@@ -65,7 +66,7 @@ def source(raw: Sequence[Path], dataset: str, bodies: str = "first-two", missing
         load=partial(load, bodies=bodies),
         fingerprint=fingerprint(chosen[name] for name in names),
         options={"bodies": bodies, **({"missing_list": missing_list.name} if missing_list else {})},
-        notes=[f"{count} {what}" for what, count in passed.items()],
+        notes=[*(f"{count} {what}" for what, count in passed.items()), *notes],
         refused=sorted(strange),
     )
 

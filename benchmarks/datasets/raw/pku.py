@@ -19,19 +19,20 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks.datasets.preprocess import FARTHEST, JOINTS
-from benchmarks.datasets.raw.found import File, content, files, fingerprint, first_of_each
+from benchmarks.datasets.raw.found import File, content, few, files, fingerprint, first_of_each
 from benchmarks.datasets.raw.ntu_text import not_metres
 from benchmarks.datasets.raw.pku_labels import (
     FRAME_BASES,
     SPLIT_FILE,
     STEMS,
+    VIDEOS,
     Label,
     interval,
     parse_labels,
     sides_of,
     video_row,
 )
-from benchmarks.datasets.source import BadClip, Clip, Loaded, Source
+from benchmarks.datasets.source import WHOLE, BadClip, Clip, Loaded, Source
 from benchmarks.names import known
 
 NUMBERS = 3 * JOINTS
@@ -54,14 +55,16 @@ def source(raw: Sequence[Path], dataset: str, frame_base: str = "one") -> Source
     """Every labelled action of "pku1" or "pku2" below `raw`, in order of video and label line.
 
     frame_base: see pku_labels.interval. Split files become columns xsub and xview; without them the catalog's rules
-    decide. Raises FileNotFoundError when nothing is found; ValueError for an unknown frame base, a damaged zip file,
+    decide. Fewer videos than the release has, files without a partner and listed videos without files are `lacking`.
+    Raises FileNotFoundError when nothing is found; ValueError for an unknown frame base, a damaged zip file,
     split files that cannot be understood, or two different files of one name.
     """
     known("frame base", frame_base, FRAME_BASES)
     passed: Counter[str] = Counter()
+    notes: list[str] = []
     kinds: dict[str, list[tuple[str, File]]] = {"skeleton": [], "label": []}
     lists: dict[str, bytes] = {}
-    for file in files(raw, (".txt", ".skeleton", ".label"), ADVICE):
+    for file in files(raw, (".txt", ".skeleton", ".label"), ADVICE, notes):
         stem = PurePosixPath(file.name).stem.upper()
         if SPLIT_FILE.fullmatch(file.name):
             lists[str(file)] = content(file)
@@ -69,22 +72,29 @@ def source(raw: Sequence[Path], dataset: str, frame_base: str = "one") -> Source
             kinds[_kind(file)].append((stem, file))
         elif any(pattern.fullmatch(stem) for pattern in STEMS.values()):
             passed["files belong to the other part of PKU-MMD and are passed over"] += 1
-    skeletons, labels = (first_of_each(kinds[kind])[0] for kind in ("skeleton", "label"))
+    (skeletons, more), (labels, still) = (first_of_each(kinds[kind]) for kind in ("skeleton", "label"))
+    if more + still:
+        passed["files were found a second time; a loose file goes before a zipped one"] = more + still
     stems = sorted(skeletons.keys() & labels.keys())
     if not stems:
         found = f"{len(skeletons)} skeleton files, {len(labels)} label files, none of them of one video"
+        found = "; ".join([found, *notes])
         raise FileNotFoundError(f"nothing to prepare in {', '.join(map(str, raw))}: {found}. {ADVICE}")
     splits = sides_of(lists, dataset)
     clips, refused = _clips(stems, dataset, skeletons, labels, {name: sides for name, (_, sides) in splits.items()})
-    notes = [f"{count} {what}" for what, count in passed.items()]
-    notes += _alone("skeleton files have no label file", skeletons.keys() - labels.keys())
-    notes += _alone("label files have no skeleton file", labels.keys() - skeletons.keys())
+    notes += [f"{count} {what}" for what, count in passed.items()]
+    lacking = [
+        *_alone("skeleton files have no label file", skeletons.keys() - labels.keys()),
+        *_alone("label files have no skeleton file", labels.keys() - skeletons.keys()),
+    ]
     used = {name: PurePosixPath(path).name for name, (path, _) in splits.items()}
-    for name in ("xsub", "xview"):
-        notes.append(f"{name}: {used.get(name, 'no split file, so the rule of the data set decides')}")
+    rule = "no split file, so the rule of the data set decides"
+    notes += [f"{name}: {used.get(name, rule)}" for name in ("xsub", "xview")]
     for name, (_, sides) in splits.items():
         notes += _alone(f"videos are in no list of {name} and belong to neither side", set(stems) - sides.keys())
-        notes += _alone(f"videos in the lists of {name} have no files", sides.keys() - set(stems))
+        lacking += _alone(f"videos in the lists of {name} have no files", sides.keys() - set(stems))
+    if len(stems) < VIDEOS[dataset]:
+        lacking.insert(0, f"{len(stems)} of the {VIDEOS[dataset]} videos have a skeleton file and a label file")
     return Source(
         kind="PKU-MMD text files",
         clips=clips,
@@ -93,6 +103,7 @@ def source(raw: Sequence[Path], dataset: str, frame_base: str = "one") -> Source
         options={"frame_base": frame_base, "splits": used or "rule"},
         notes=notes,
         refused=refused,
+        lacking="; ".join(lacking),
     )
 
 
@@ -130,21 +141,24 @@ def _clips(
             row |= {"start": label.start, "end": label.end, "confidence": label.confidence}
             row |= {split: sides.get(stem, "") for split, sides in splits.items()}
             origin = f"{labels[stem].name} line {label.line}"
-            clips.append(Clip(row, Action(skeletons[stem], label, origin), origin))
+            clips.append(Clip(row, Action(skeletons[stem], label, origin), origin, skeletons[stem].name))
     return clips, refused
 
 
 def _alone(what: str, stems: set[str]) -> Iterator[str]:
     if stems:
-        first = ", ".join(sorted(stems)[:5]) + (", ..." if len(stems) > 5 else "")
-        yield f"{len(stems)} {what}: {first}"
+        yield f"{len(stems)} {what}: {few(stems)}"
 
 
 def load(action: Action, frame_base: str) -> Loaded:
     """One action, (3, T, 25, 2) metres. Raises BadClip with file, line and reason."""
-    video, mended = _video(action.skeleton)
+    video, mended, reason = _video(action.skeleton)
+    if reason:
+        raise BadClip(f"{WHOLE}{reason}")
     label = action.label
     first, past, more = interval(label.start, label.end, frame_base, video.shape[1])
+    if label.start == label.end and frame_base == "zero" and 0 <= label.start < video.shape[1]:
+        raise BadClip(f"frames {label.start} to {label.end} are none: counted from zero, the end is not included")
     if first >= past:
         raise BadClip(f"frames {label.start} to {label.end} lie outside the {video.shape[1]} frames of the video")
     x = video[:, first:past]
@@ -155,12 +169,12 @@ def load(action: Action, frame_base: str) -> Loaded:
 
 
 @lru_cache(maxsize=2)
-def _video(file: File) -> tuple[np.ndarray, list[str]]:
-    """A whole video: consecutive clips come from the same one."""
+def _video(file: File) -> tuple[np.ndarray, list[str], str]:
+    """A whole video, what was mended, and why it cannot be used: consecutive clips come from the same one."""
     try:
-        return parse(content(file))
+        return (*parse(content(file)), "")
     except BadClip as error:
-        raise BadClip(f"{file.name}: {error}") from error
+        return np.empty((3, 0, JOINTS, 2)), [], str(error)
 
 
 def parse(text: bytes) -> tuple[np.ndarray, list[str]]:

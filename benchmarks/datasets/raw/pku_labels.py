@@ -15,6 +15,7 @@ STEMS = {
     "pku1": re.compile(r"(\d{4})-([LMR])", re.IGNORECASE),
     "pku2": re.compile(r"A(\d{2})N(\d{2})-([LMR])", re.IGNORECASE),
 }
+VIDEOS = {"pku1": 1076, "pku2": 1009}  # of the complete release, exactly
 SPLIT_FILE = re.compile(r"cross[-_ ]?(subject|view)(_v2)?\.txt", re.IGNORECASE)
 FRAME_BASES = ("one", "zero")
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -50,3 +53,43 @@ def test_what_was_damaged_since_is_done_again(tmp_path: Path, victim: str, monke
     convert(folder, source, jobs=1, **FACTS)
     for file in calm.iterdir():
         assert file.read_bytes() == (folder / file.name).read_bytes(), file.name
+
+
+@pytest.mark.parametrize("number", [errno.EOPNOTSUPP, errno.EINVAL])
+def test_a_file_system_that_cannot_reserve(tmp_path: Path, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "posix_fallocate", _refuse(number))
+    array = tmp_path / "hidden" / parts.ARRAY
+    array.parent.mkdir()
+    parts._reserve(array, 1000)
+    assert array.stat().st_size == 1000
+
+
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        (errno.ENOSPC, r"^no room .* needs 0\.0 MB .*No space left"),
+        (errno.EDQUOT, r"^no room .*quota"),
+        (errno.EIO, r"^cannot write .*Input/output error; run the same command again"),
+    ],
+)
+def test_what_is_finished_stays_when_no_more_can_be_written(
+    tmp_path: Path, number: int, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "posix_fallocate", _refuse(number))
+    array = tmp_path / "hidden" / parts.ARRAY
+    array.parent.mkdir()
+    array.write_bytes(b"finished")
+    with pytest.raises(OSError, match=message):
+        parts._reserve(array, 1000)
+    assert array.read_bytes() == b"finished"
+    array.unlink()
+    with pytest.raises(OSError, match=message):
+        parts._reserve(array, 1000)
+    assert not array.parent.exists()  # nothing was done in there
+
+
+def _refuse(number: int) -> Callable[..., None]:
+    def refuse(handle: int, start: int, size: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return refuse

@@ -87,9 +87,23 @@ def test_straight_inside_the_official_zip_files(raw: Path, tmp_path: Path) -> No
 def test_the_same_name_twice(raw: Path, tmp_path: Path) -> None:
     put(tmp_path / "copy", "S001C001P001R001A001")
     assert len(names_of(raw, tmp_path / "copy")) == 2
-    put(tmp_path / "copy", "S001C001P001R001A001", content=TINY + b"\n\n")
-    with pytest.raises(ValueError, match=r"S001C001P001R001A001 occurs twice and differs: .*; give --raw only one"):
-        names_of(raw, tmp_path / "copy")
+    put(tmp_path / "copy", "S001C001P001R001A001", content=TINY.replace(b"\n", b"\r\n"))
+    assert len(names_of(raw, tmp_path / "copy")) == 2  # another line end is no other recording
+    for other in (TINY + b"\n\n", TINY.replace(b"1", b"2")):  # the second has the same size
+        put(tmp_path / "copy", "S001C001P001R001A001", content=other)
+        with pytest.raises(ValueError, match=r"S001C001P001R001A001 occurs twice and differs: .*; give --raw only one"):
+            names_of(raw, tmp_path / "copy")
+
+
+def test_the_same_name_in_two_zip_files(tmp_path: Path) -> None:
+    texts = {"one": TINY, "same": TINY, "ends": TINY.replace(b"\n", b"\r\n"), "other": TINY.replace(b"1", b"2")}
+    for name, text in texts.items():
+        with zipfile.ZipFile(tmp_path / f"{name}.zip", "w", zipfile.ZIP_DEFLATED) as pack:
+            pack.writestr("S001C001P001R001A001.skeleton", text)
+    for name in ("same", "ends"):
+        assert len(names_of(tmp_path / "one.zip", tmp_path / f"{name}.zip")) == 1
+    with pytest.raises(ValueError, match="S001C001P001R001A001 occurs twice and differs"):
+        names_of(tmp_path / "one.zip", tmp_path / "other.zip")
 
 
 def test_a_missing_list_of_ones_own(raw: Path, tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def test_a_round_trip_keeps_every_clip(shared: Path, tmp_path: Path, dataset: st
         assert clip.row["label"] == expected.label
         assert loaded.remark == ""
         np.testing.assert_allclose(loaded.x, expected.x, atol=1e-6)  # six decimals in the file
-    folder = prepare(dataset, [tmp_path / "raw"], tmp_path, 16, frame_base=base, jobs=2, say=silent)
+    folder = prepare(dataset, [tmp_path / "raw"], tmp_path, 16, frame_base=base, jobs=2, partial=True, say=silent)
     x, meta, manifest = store.load(folder)
     assert len(x) == len(written)
     assert manifest["classes"] == 51
@@ -58,7 +58,7 @@ def test_rules_without_split_files_and_lists_with_them(tmp_path: Path, dataset: 
     raw = tmp_path / "raw"
     pku_files.videos(raw, [X[..., 0]], PLANS[dataset])
     stems = list(PLANS[dataset])
-    folder = prepare(dataset, [raw], tmp_path / "rule", 4, say=silent)
+    folder = prepare(dataset, [raw], tmp_path / "rule", 4, partial=True, say=silent)
     ruled = store.load(folder).meta
     assert "xsub" not in ruled
     training = {"pku1": stems[:2] + stems[3:], "pku2": [stems[0], stems[3]]}[dataset]
@@ -71,7 +71,7 @@ def test_rules_without_split_files_and_lists_with_them(tmp_path: Path, dataset: 
     suffix = "" if dataset == "pku1" else "_v2"
     pku_files.splits(raw / f"cross_subject{suffix}.txt", stems[1:2], [*stems[2:], stems[2].replace("R", "M")])
     said: list[str] = []
-    listed = store.load(prepare(dataset, [raw], tmp_path / "lists", 4, say=said.append)).meta
+    listed = store.load(prepare(dataset, [raw], tmp_path / "lists", 4, partial=True, say=said.append)).meta
     train, test = catalog.sides(dataset, "xsub", listed)
     assert {name[:-4] for name in listed["name"].to_numpy()[train]} == {stems[1]}
     assert {name[:-4] for name in listed["name"].to_numpy()[test]} == set(stems[2:])
@@ -80,6 +80,32 @@ def test_rules_without_split_files_and_lists_with_them(tmp_path: Path, dataset: 
     assert f"1 videos in the lists of xsub have no files: {stems[2].replace('R', 'M')}" in report
     assert f"xsub: cross_subject{suffix}.txt" in report
     assert "xview: no split file, so the rule of the data set decides" in report
+
+
+@pytest.mark.parametrize("dataset", ["pku1", "pku2"])
+def test_an_incomplete_download_is_refused(tmp_path: Path, dataset: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    raw, data = tmp_path / "raw", tmp_path / "data"
+    pku_files.videos(raw, [X[..., 0]], PLANS[dataset])
+    stems = list(PLANS[dataset])
+    count = {"pku1": 1076, "pku2": 1009}[dataset]
+    with pytest.raises(ValueError, match=rf"is incomplete: 4 of the {count} videos have .*--partial"):
+        prepare(dataset, [raw], data, 4, say=silent)
+    assert not data.exists()
+    monkeypatch.setitem(pku.VIDEOS, dataset, len(stems))
+    prepare(dataset, [raw], data, 4, say=silent)
+    listed = raw / f"cross_view{'' if dataset == 'pku1' else '_v2'}.txt"
+    other = stems[0].replace("-L", "-R")
+    pku_files.splits(listed, stems[1:], [stems[0], other])
+    with pytest.raises(ValueError, match=rf"incomplete: 1 videos in the lists of xview have no files: {other}. Fetch"):
+        prepare(dataset, [raw], data, 4, say=silent)
+    listed.unlink()
+    monkeypatch.setitem(pku.VIDEOS, dataset, len(stems) - 1)
+    (raw / "Train_Label_PKU_final" / f"{stems[0]}.txt").unlink()
+    with pytest.raises(ValueError, match=f"incomplete: 1 skeleton files have no label file: {stems[0]}. Fetch"):
+        prepare(dataset, [raw], data, 4, say=silent)
+    said: list[str] = []
+    assert store.read_manifest(prepare(dataset, [raw], data, 4, partial=True, say=said.append))["source"]["partial"]
+    assert any("1 skeleton files have no label file" in line for line in said)
 
 
 def test_every_defect_of_a_label(tmp_path: Path) -> None:
@@ -105,10 +131,39 @@ def test_every_defect_of_a_label(tmp_path: Path) -> None:
     with pytest.raises(BadClip, match="frames 50 to 60 lie outside the 40 frames of the video"):
         source.load(source.clips[3].place)
     said: list[str] = []
-    folder = prepare("pku1", [tmp_path], tmp_path / "data", 4, say=said.append)
+    folder = prepare("pku1", [tmp_path], tmp_path / "data", 4, partial=True, say=said.append)
     assert len(store.read_manifest(folder)["left_out"]) == 2
     assert any("1 clips: start and end swapped" in line for line in said)
     assert any("0002-L.txt line 4: frames 50 to 60 lie outside" in line for line in said)
+
+
+def test_a_cut_video_is_read_once_and_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    raw, read = tmp_path / "raw", []
+    pku_files.put(raw, "0002-L", X, [(1, 1, 10, 2), (2, 11, 20, 2), (3, 21, 30, 2)])
+    pku_files.put(raw, "0003-L", X, [(1, 1, 10, 2)])
+    with (raw / "PKU_Skeleton_Renew" / "0002-L.txt").open("a") as file:
+        file.write("1.5 1.5")
+    parse = pku.parse
+    monkeypatch.setattr(pku, "parse", lambda text: (read.append(len(text)), parse(text))[1])
+    said: list[str] = []
+    folder = prepare("pku1", [raw], tmp_path / "data", 4, partial=True, jobs=1, say=said.append)
+    assert len(read) == 2
+    reason = "line 41: found 2 numbers, expected 150 in the last line: is the file cut?"
+    assert said[-2:] == [
+        "  3 recordings cannot be used and are left out:",
+        f"    0002-L.txt: {reason} (3 clips)",
+    ]
+    lines = [f"0002-L.txt line {number}: the whole file: {reason}" for number in (1, 2, 3)]
+    assert store.read_manifest(folder)["left_out"] == lines
+
+
+def test_an_interval_without_frames_is_told_as_such(tmp_path: Path) -> None:
+    pku_files.put(tmp_path, "0002-L", X, [(1, 5, 5, 2), (1, 50, 50, 2)])
+    source = pku.source([tmp_path], "pku1", "zero")
+    for clip, message in zip(source.clips, ("5 to 5 are none: counted from zero", "50 to 50 lie outside"), strict=True):
+        with pytest.raises(BadClip, match=message):
+            source.load(clip.place)
+    assert pku.source([tmp_path], "pku1").load(source.clips[0].place).x.shape[1] == 1
 
 
 def test_of_a_long_action_the_middle_is_kept(tmp_path: Path) -> None:
@@ -142,12 +197,15 @@ def test_files_without_a_partner_and_nothing_at_all(tmp_path: Path) -> None:
     pku_files.put(tmp_path, "0002-L", X, [(1, 1, 10, 2)])
     (tmp_path / "PKU_Skeleton_Renew" / "0003-L.txt").write_text(pku_files.skeleton(X))
     (tmp_path / "Train_Label_PKU_final" / "0004-L.txt").write_text("1,1,10,2\n")
-    notes = pku.source([tmp_path], "pku1").notes
-    assert "1 skeleton files have no label file: 0003-L" in notes
-    assert "1 label files have no skeleton file: 0004-L" in notes
+    lacking = pku.source([tmp_path], "pku1").lacking
+    assert "1 skeleton files have no label file: 0003-L" in lacking
+    assert "1 label files have no skeleton file: 0004-L" in lacking
     with pytest.raises(FileNotFoundError, match="0 skeleton files, 0 label files, none of them of one video"):
         pku.source([tmp_path], "pku2")
     (tmp_path / "copy").mkdir()
+    (tmp_path / "copy" / "0002-L.txt").write_bytes(b"1,1,10,2\r\n")
+    told = "1 files were found a second time; a loose file goes before a zipped one"
+    assert told in pku.source([tmp_path], "pku1").notes
     (tmp_path / "copy" / "0002-L.txt").write_text("1,1,11,2\n1,1,12,2\n")
     with pytest.raises(ValueError, match="0002-L occurs twice and differs"):
         pku.source([tmp_path], "pku1")
