@@ -18,6 +18,7 @@ import pandas as pd
 
 from benchmarks.datasets import rules
 from benchmarks.datasets.imports import unpickle
+from benchmarks.datasets.preprocess import only_first
 from benchmarks.datasets.raw import ntu_names
 from benchmarks.datasets.raw.ntu_text import JOINTS
 from benchmarks.datasets.source import BadClip, Clip, Loaded, Source
@@ -108,7 +109,7 @@ def _against_the_rules(split: Any, dataset: str, rows: list[dict[str, Any]]) -> 
 
 
 def load(position: int, annotations: list[Any]) -> Loaded:
-    """One annotation, (3, T, 25, 2) metres. Raises BadClip."""
+    """One annotation, (3, T, 25, 2) metres: the frames with the first actor, as `bodies.by_motion`. Raises BadClip."""
     annotation = annotations[position]
     keypoint = annotation.get("keypoint")
     shape = getattr(keypoint, "shape", None)
@@ -120,4 +121,4 @@ def load(position: int, annotations: list[Any]) -> Loaded:
         raise BadClip(f"{keypoint.shape[0]} persons, expected 1 or {PERSONS}")
     x = np.zeros((3, keypoint.shape[1], JOINTS, PERSONS))
     x[..., : keypoint.shape[0]] = keypoint.transpose(3, 1, 2, 0)
-    return Loaded(x)
+    return Loaded(only_first(x))

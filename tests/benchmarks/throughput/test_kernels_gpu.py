@@ -43,6 +43,8 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(torch.cuda, name, lambda: None)
     for name, number in (("memory_allocated", 1_000_000), ("max_memory_allocated", 3_000_000)):
         monkeypatch.setattr(torch.cuda, name, lambda number=number: number)
+    monkeypatch.setattr(torch.cuda, "_sleep", lambda cycles: Event.stream.append("ahead"))
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: None)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device=None: "Made-up GPU")
     place = kernel_cases.make
 
@@ -59,7 +61,7 @@ def test_events_stand_around_a_call_behind_a_flush(gpu: None):
     found = clock.times({"a": lambda: Event.stream.append("a")}, "cuda", 0.0)
     assert found == {"a": [3.0] * clock.FEWEST}  # begin, call, end
     kinds = [type(item).__name__ if isinstance(item, Event) else item for item in Event.stream]
-    assert kinds == ["flush", "Event", "a", "Event"] * (2 + clock.FEWEST)
+    assert kinds == ["flush", "ahead", "Event", "a", "Event"] * (2 + clock.FEWEST)
 
 
 @pytest.mark.nightly  # half a minute; its parts have tests of their own

@@ -44,3 +44,12 @@ def test_a_name_may_be_a_path(tmp_path: Path, key: str) -> None:
     source = pyskl.source(put(tmp_path / "ntu60_3d.pkl", annotation), "ntu60")
     assert [clip.row["name"] for clip in source.clips] == [NAME]
     assert not source.refused
+
+
+def test_only_frames_of_the_first_actor_are_kept(tmp_path: Path) -> None:
+    """He comes late here; a count of his frames would cut the end of what he does."""
+    keypoint = np.random.default_rng(0).normal(size=(2, 9, 25, 3))
+    keypoint[0, :4] = 0.0
+    x = pyskl.load(0, [{"keypoint": keypoint}]).x
+    assert x.shape == (3, 5, 25, 2)
+    np.testing.assert_array_equal(x[..., 0], keypoint[0, 4:].transpose(2, 0, 1))
