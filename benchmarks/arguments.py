@@ -263,8 +263,8 @@ def _profile(profile: Parser) -> None:
     profile.add_argument("--compare", nargs=2, type=Path, metavar="CSV",
                          help="kernels: measure nothing, compare two files that it wrote")  # fmt: skip
     profile.add_argument("--steps", type=quantities.positive, metavar="N",
-                         help="train: of a round of its pairs (default 2), rounds of its step (5); rounds of gru "
-                         "(5), overhead, protocols (3)")  # fmt: skip
+                         help="train: of a round of its pairs (default 2; on a GPU 30), rounds of its step (5); of "
+                         "gru (5), overhead, protocols (3), rounds")  # fmt: skip
     profile.add_argument("--samples", type=quantities.positive, metavar="N",
                          help="protocols: clips that train a linear classifier (default 2000)")  # fmt: skip
     profile.add_argument("--jobs", type=quantities.positive, metavar="N",

@@ -81,7 +81,8 @@ def _measure(arguments: argparse.Namespace, device: str, say: Callable[[str], No
                 sizes = step.full(device) if scale == "full" else step.SMOKE
                 yield from step_page.profile(sizes, device, arguments.steps or 5, out, say)
             if arguments.part != "step":
-                page = train.profile(settings, device, arguments.steps or 2, cores, out, say)
+                steps = arguments.steps or (30 if device.startswith("cuda") else 2)
+                page = train.profile(settings, device, steps, cores, out, say)
                 yield page
                 if scale == "full":
                     unit = "GPU" if device.startswith("cuda") else "machine"

@@ -30,6 +30,7 @@ from benchmarks.throughput import clock
 from benchmarks.throughput.page import write
 from protocols import knn
 from protocols.base import Context, Split, Splits
+from protocols.precision import ordered
 from protocols.pretrain import pretrain
 
 ROUNDS = 3  # measured epochs, after one that warms up
@@ -67,11 +68,13 @@ def measure(run: Pretrain, device: str, steps: int, threads: int) -> Speed:
     clips = Split(x, cast["label"].to_numpy(), rows)
     rates: list[float] = []
     flops = _flops(method, clips)
-    pretrain(
-        method, Splits(clips, clips._replace(rows=rows[:COUNTED]), int(clips.y.max()) + 1), sgd=run.sgd,
-        batch=run.batch, epochs=1 + ROUNDS, seed=0, monitor=knn.Config(ks=(1,), k=1), monitor_every=1 + ROUNDS,
-        run_id="profile", header={}, context=Context(torch.device(device), report=lambda seen: rates.append(seen.rate)),
-    )  # fmt: skip
+    where = torch.device(device)
+    with ordered(where):  # as every run
+        pretrain(
+            method, Splits(clips, clips._replace(rows=rows[:COUNTED]), int(clips.y.max()) + 1), sgd=run.sgd,
+            batch=run.batch, epochs=1 + ROUNDS, seed=0, monitor=knn.Config(ks=(1,), k=1), monitor_every=1 + ROUNDS,
+            run_id="profile", header={}, context=Context(where, report=lambda seen: rates.append(seen.rate)),
+        )  # fmt: skip
     trained = sum(p.numel() for p in method.parameters() if p.requires_grad)
     return Speed(trained, flops, tuple(rates[1 : 1 + ROUNDS]), hardware.peak_memory(device))
 
