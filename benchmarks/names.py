@@ -1,4 +1,4 @@
-"""One answer to a wrong name: what it was, the nearest right one, and all that are allowed."""
+"""Names in sentences: the answer to a wrong one (the nearest right one, all that are allowed), and a few of many."""
 
 from __future__ import annotations
 
@@ -8,6 +8,12 @@ from collections.abc import Iterable
 
 class UnknownName(ValueError):
     """A name that does not exist; the message says which do."""
+
+
+def few(words: Iterable[str], most: int = 5) -> str:
+    """The first of some words, in their order, and that there are more."""
+    words = list(words)
+    return ", ".join(words[:most]) + (", ..." if len(words) > most else "")
 
 
 def known(kind: str, name: str, allowed: Iterable[str]) -> str:

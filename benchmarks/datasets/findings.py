@@ -7,7 +7,6 @@ accuracy, and no checksum and no count of clips shows them.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,9 +14,9 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.datasets import store
+from benchmarks.names import few
 
 BLOCK = 256  # clips that are looked at together
-NAMED = 5  # names in a line
 
 
 class Finding(NamedTuple):
@@ -69,7 +68,7 @@ def clips(samples: Samples, names: np.ndarray) -> list[Finding]:
 
 
 def _of(mask: np.ndarray, names: np.ndarray, what: str, wrong: bool) -> Finding:
-    return Finding(f"{_count(int(mask.sum()), 'clip')} {what}: {_some(names[mask])}", wrong)
+    return Finding(f"{_count(int(mask.sum()), 'clip')} {what}: {few(names[mask])}", wrong)
 
 
 def sides(
@@ -88,7 +87,7 @@ def _classes(labels: np.ndarray, train: np.ndarray, test: np.ndarray, classes: i
         (every - learned - tested, "without any clip, counted in no accuracy", False),
     )
     return [
-        Finding(f"{_count(len(which), 'class')} {what}: {_some(map(str, sorted(which)))}", wrong)
+        Finding(f"{_count(len(which), 'class')} {what}: {few(map(str, sorted(which)))}", wrong)
         for which, what, wrong in kinds
         if which
     ]
@@ -98,14 +97,14 @@ def _copies(samples: Samples, names: np.ndarray, train: np.ndarray, test: np.nda
     """Recordings on both sides, and clips that are equal byte for byte; those that are all zero are left out."""
     found = []
     if both := set(names[train].tolist()) & set(names[test].tolist()):
-        text = f"{_count(len(both), 'recording')} on both sides, tested after it was learned: {_some(sorted(both))}"
+        text = f"{_count(len(both), 'recording')} on both sides, tested after it was learned: {few(sorted(both))}"
         found.append(Finding(text, True))
     apart = ~samples.zero & ~np.isin(names, list(both))
     learned = np.flatnonzero(train & apart)
     first = dict(zip(samples.same[learned[::-1]].tolist(), learned[::-1].tolist(), strict=True))
     leaked = [row for row in np.flatnonzero(test & apart).tolist() if int(samples.same[row]) in first]
     if leaked:
-        pairs = _some(f"{names[row]} = {names[first[int(samples.same[row])]]}" for row in leaked)
+        pairs = few(f"{names[row]} = {names[first[int(samples.same[row])]]}" for row in leaked)
         found.append(Finding(f"{_count(len(leaked), 'test clip')} the same array as a training clip: {pairs}", True))
     if extra := len(learned) - len(first):
         text = f"{_count(extra, 'training clip')} equal to another one, which weighs more in training"
@@ -117,9 +116,3 @@ def _count(number: int, what: str) -> str:
     """ "1 clip is", "2 clips are", "2 classes are"."""
     plural = f"{what}es" if what.endswith("s") else f"{what}s"
     return f"{number} {what} is" if number == 1 else f"{number} {plural} are"
-
-
-def _some(names: Iterable[str]) -> str:
-    """The first names, and that there are more."""
-    every = list(names)
-    return ", ".join(every[:NAMED]) + (", ..." if len(every) > NAMED else "")

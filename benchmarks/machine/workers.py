@@ -57,6 +57,11 @@ def keep_memory() -> None:
         mallopt(m_trim_threshold, 2**31 - 1)
 
 
+def one_order() -> None:
+    """Before CUDA starts: without this PyTorch refuses products of a GPU within `protocols.precision.ordered`."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
+
 def end_with_parent() -> None:
     """The kernel kills this process when its parent ends, even by SIGKILL; where it does not, `begin` watches."""
     if sys.platform == "linux":

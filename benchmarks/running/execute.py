@@ -7,7 +7,6 @@ is a Machine, because it changes where a run happens and not what is asked for.
 from __future__ import annotations
 
 import json
-import os
 import time
 import traceback
 from collections.abc import Callable
@@ -142,7 +141,7 @@ def _ended(started: float) -> dict[str, Any]:
 def _perform(run: Run, store: Store, machine: Machine, context: Context, environment: dict[str, Any]) -> Result:
     torch.set_num_threads(machine.threads)
     workers.keep_memory()
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts; `ordered` would warn without
+    workers.one_order()
     if machine.compiled and (reason := cannot_compile(context.device)):
         raise Unsupported(f"--compile: {reason}")
     match run:

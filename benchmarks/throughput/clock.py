@@ -9,6 +9,8 @@ from typing import TypeVar
 import numpy as np
 import torch
 
+from benchmarks.machine import workers
+
 FLUSH = 2**29  # bytes: ten times an H100's L2 cache
 AHEAD = 4_000_000  # cycles, some two milliseconds, by which Python is ahead of the GPU: else small calls time Python
 FEWEST, MOST = 5, 60  # rounds
@@ -47,6 +49,7 @@ def percentiles(milliseconds: list[float]) -> tuple[float, float, float]:
 
 def current(device: str) -> None:
     """First in a process that measures: a GPU becomes the current one, of which events, counters and launches are."""
+    workers.one_order()
     if device.startswith("cuda"):
         torch.cuda.set_device(torch.device(device).index or 0)
 

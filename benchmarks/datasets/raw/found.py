@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from benchmarks.datasets.source import BadClip
+from benchmarks.names import few
 
 LARGEST = 200_000_000  # bytes; the largest genuine recording is a hundredth of it
 HIDDEN = "._"  # how names of the files begin in which macOS keeps what other file systems cannot
@@ -107,18 +108,12 @@ def _members(path: str, endings: tuple[str, ...], notes: list[str]) -> list[File
     infos = [info for info in _opened(path).infolist() if not PurePosixPath(info.filename).name.startswith(HIDDEN)]
     inner = [info.filename for info in infos if info.filename.lower().endswith(".zip")]
     if inner:
-        notes.append(f"{path} holds zip files, which are not opened; unpack it first: {few(inner)}")
+        notes.append(f"{path} holds zip files, which are not opened; unpack it first: {few(sorted(inner))}")
     return [
         File(path, info.filename, info.file_size, info.CRC)
         for info in infos
         if info.filename.lower().endswith(endings) and not info.filename.startswith("__MACOSX/")
     ]
-
-
-def few(names: Iterable[str]) -> str:
-    """The first of some names, in order."""
-    names = sorted(names)
-    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
 
 
 def most_unpacked(packed: int) -> int:

@@ -27,8 +27,9 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.datasets.preprocess import JOINTS
-from benchmarks.datasets.raw.found import HIDDEN, NOT_A_ZIP, below, few, most_unpacked, must_exist
+from benchmarks.datasets.raw.found import HIDDEN, NOT_A_ZIP, below, most_unpacked, must_exist
 from benchmarks.datasets.source import BadClip, Clip, Loaded, Source
+from benchmarks.names import few
 
 NUMBERS = 3 * JOINTS
 PATTERN = re.compile(r"(\d+)_(\d+)_(\d+)_(\d+)_(\d+)_([A-Za-z]+(?:-[A-Za-z]+)?)\.txt", re.IGNORECASE)
@@ -201,7 +202,7 @@ def _files(raw: Sequence[Path], notes: list[str]) -> Iterator[tuple[str, str, Pa
                 yield str(archive), name, content
     if others:
         what = "text files are not named like a recording (101_18_0_1_1_stand.txt) and are passed over"
-        notes.append(f"{len(others)} {what}: {few(others)}")
+        notes.append(f"{len(others)} {what}: {few(sorted(others))}")
     if damaged and not any_found:
         raise damaged
     if not any_found:

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks.datasets.preprocess import FARTHEST, JOINTS
-from benchmarks.datasets.raw.found import File, content, few, files, fingerprint, first_of_each
+from benchmarks.datasets.raw.found import File, content, files, fingerprint, first_of_each
 from benchmarks.datasets.raw.ntu_text import not_metres
 from benchmarks.datasets.raw.pku_labels import (
     FRAME_BASES,
@@ -33,7 +33,7 @@ from benchmarks.datasets.raw.pku_labels import (
     video_row,
 )
 from benchmarks.datasets.source import WHOLE, BadClip, Clip, Loaded, Source
-from benchmarks.names import known
+from benchmarks.names import few, known
 
 NUMBERS = 3 * JOINTS
 LONGEST = 300  # frames; of a longer action the released code keeps the middle
@@ -147,7 +147,7 @@ def _clips(
 
 def _alone(what: str, stems: set[str]) -> Iterator[str]:
     if stems:
-        yield f"{len(stems)} {what}: {few(stems)}"
+        yield f"{len(stems)} {what}: {few(sorted(stems))}"
 
 
 def load(action: Action, frame_base: str) -> Loaded:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -208,9 +209,11 @@ def test_what_a_cpu_chooses_is_among_what_is_checked():
 def test_a_numbered_gpu_is_the_current_one_where_it_is_measured(monkeypatch: pytest.MonkeyPatch):
     current: list[int] = []
     monkeypatch.setattr(torch.cuda, "set_device", current.append)
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
     for device in ("cpu", "cuda:1", "cuda"):
         clock.current(device)
     assert current == [1, 0]
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8", "or `ordered` refuses every product there"
 
 
 def test_every_form_has_a_mark_in_the_picture():
